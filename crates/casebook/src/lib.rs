@@ -1,0 +1,1 @@
+//! Alerts, incidents, key inventory, outbox, actions and audit chain in SQLite.

@@ -1,0 +1,1 @@
+//! Rolling baselines per key in columnar windows, scores, triage into alerts.

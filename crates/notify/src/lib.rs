@@ -1,0 +1,1 @@
+//! Delivers one alert by e-mail or Slack, with a receipt.

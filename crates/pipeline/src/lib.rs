@@ -1,0 +1,1 @@
+//! Carries events through the stages: batches, checkpoints, shutdown.

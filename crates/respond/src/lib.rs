@@ -1,0 +1,1 @@
+//! Takes approved actions, asks a provider to freeze or restore a key, verifies, undoes.

@@ -1,0 +1,1 @@
+//! Incident pages, JSON API, metrics and health, on loopback.

@@ -1,0 +1,1 @@
+//! Labelled usage by scenario and seed, and how a detector is scored on it.

@@ -1,0 +1,2 @@
+//! The Spikewatch binary.
+fn main() {}

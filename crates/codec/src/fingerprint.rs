@@ -1,0 +1,201 @@
+//! Naming a key without holding it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::Redactor;
+
+/// The secret of an installation that makes its fingerprints useless elsewhere.
+#[derive(Clone)]
+pub struct FingerprintSecret(Vec<u8>);
+
+impl FingerprintSecret {
+    /// Takes the secret of an installation.
+    pub fn new(secret: impl Into<Vec<u8>>) -> Self {
+        Self(secret.into())
+    }
+
+    /// Returns the secret that everybody knows, for tests and for looking at files.
+    pub fn public_test_secret() -> Self {
+        Self(b"spikewatch public test secret".to_vec())
+    }
+}
+
+impl fmt::Debug for FingerprintSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// What stands for a value of the key field: the value, or a fingerprint of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint<'a> {
+    /// The id to use.
+    pub key: Cow<'a, str>,
+    /// A masked form, where the value was a secret.
+    pub hint: Option<String>,
+}
+
+impl FingerprintSecret {
+    /// Returns an id as it is, and the fingerprint and a hint of what is or may be a secret.
+    ///
+    /// A fingerprint is `fp:` and the first 16 hex digits of HMAC-SHA256(secret, value).
+    /// Values without a known shape are judged by length and mixture: too careful only costs
+    /// readability, because a fingerprint is as stable as the value.
+    pub fn identify<'a>(&self, value: Cow<'a, str>) -> Fingerprint<'a> {
+        let kind = match Redactor::whole_secret(&value) {
+            Some(kind) => Some(kind),
+            None if Redactor::holds_secret(&value) => Some("secret"),
+            None if looks_random(&value) => Some("unknown"),
+            None => None,
+        };
+        match kind {
+            None => Fingerprint {
+                key: value,
+                hint: None,
+            },
+            Some(kind) => Fingerprint {
+                key: Cow::Owned(self.fingerprint(&value)),
+                hint: Some(hint(kind, &value)),
+            },
+        }
+    }
+
+    /// Returns the fingerprint of a value.
+    pub fn fingerprint(&self, value: &str) -> String {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of every length");
+        mac.update(value.as_bytes());
+        let digest = mac.finalize().into_bytes();
+        format!("fp:{}", hex::encode(digest.get(..8).unwrap_or_default()))
+    }
+}
+
+/// Names the class and the last four characters, which providers show themselves.
+fn hint(kind: &str, value: &str) -> String {
+    let characters: Vec<char> = value.chars().collect();
+    if characters.len() < 20 {
+        return format!("{kind}:…");
+    }
+    let tail: String = characters[characters.len() - 4..].iter().collect();
+    let tail: String = tail
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '*' })
+        .collect();
+    format!("{kind}:…{tail}")
+}
+
+/// Returns whether a text without known shape may be a key: Azure's 32 hex digits, Cohere's 40
+/// characters, Mistral's 32. Ids that are safe to keep are told apart by their separators,
+/// their known lengths of hex, or by being short.
+fn looks_random(value: &str) -> bool {
+    const SAFE_PREFIXES: &[&str] = &[
+        "key_",
+        "apikey_",
+        "proj_",
+        "user-",
+        "user_",
+        "wrkspc_",
+        "svac_",
+        "org_",
+        "org-",
+        "req_",
+        "msg_",
+        "fp:",
+        "arn:",
+        "AKIA",
+        "ASIA",
+        "ABIA",
+        "ACCA",
+        "projects/",
+    ];
+    if value.len() < 28 || SAFE_PREFIXES.iter().any(|prefix| value.starts_with(prefix)) {
+        return false;
+    }
+    if value.contains("...") || value.contains('*') {
+        // A provider's own mask.
+        return false;
+    }
+    if !value
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+' | b'/' | b'='))
+    {
+        return false;
+    }
+    let hex_digits = value.bytes().all(|b| b.is_ascii_hexdigit());
+    if hex_digits {
+        // SHA-256 and SHA-1 sums are ids; 32 digits are an Azure key.
+        return value.len() != 64 && value.len() != 40;
+    }
+    let uuid = value.len() == 36
+        && value.bytes().enumerate().all(|(at, b)| match at {
+            8 | 13 | 18 | 23 => b == b'-',
+            _ => b.is_ascii_hexdigit(),
+        });
+    !uuid && value.bytes().any(|b| b.is_ascii_digit()) && entropy_bits(value) > 3.5
+}
+
+/// Returns Shannon's entropy of the characters, in bits a character.
+fn entropy_bits(value: &str) -> f64 {
+    let mut counts = [0u32; 256];
+    for byte in value.bytes() {
+        counts[usize::from(byte)] += 1;
+    }
+    let length = value.len() as f64;
+    let share = |&count: &u32| f64::from(count) / length;
+    counts
+        .iter()
+        .filter(|&&count| count > 0)
+        .map(share)
+        .map(|p| -p * p.log2())
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(value: &str, kept: bool) {
+        let fingerprint = FingerprintSecret::public_test_secret().identify(Cow::Borrowed(value));
+        assert_eq!(fingerprint.key == value, kept, "{value}");
+        assert_eq!(fingerprint.hint.is_none(), kept, "{value}");
+    }
+
+    #[test]
+    fn ids_stay_and_secrets_become_fingerprints() {
+        for id in [
+            "key_7f3a",
+            "apikey_01Hq3Zk9m2x8w7v6u5t4s3r2q1p0",
+            "AKIAIOSFODNN7EXAMPLE",
+            "arn:aws:iam::123456789012:user/BedrockAPIKey-1",
+            "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+            "0f2b5c1e-6c1f-4b8e-9a39-1d1f0a2f9b7c",
+            "sk-proj-***..x9Zq",
+            "checkout-service-production-eu",
+        ] {
+            check(id, true);
+        }
+        for secret in [
+            "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789",
+            "gsk_abcdefghijklmnopqrstuvwxyz0123456789",
+            "0123456789abcdef0123456789abcdef",
+            "aB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1vW3xY5zA7b",
+            "my key: sk-ant-api03-abcdefghijkl",
+        ] {
+            check(secret, false);
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_depends_on_the_installation_and_shows_four_characters_at_most() {
+        let value = "sk-proj-abcdefghijklmnopqrstuvwxyz01234x9Zq";
+        let one = FingerprintSecret::new(*b"one").identify(Cow::Borrowed(value));
+        let two = FingerprintSecret::new(*b"two").identify(Cow::Borrowed(value));
+        assert_ne!(one.key, two.key);
+        assert_eq!(one.hint.as_deref(), Some("openai:…x9Zq"));
+        assert!(one.key.starts_with("fp:") && one.key.len() == 19);
+    }
+}

@@ -1,0 +1,505 @@
+//! The native usage event, version 1: one JSON object, `schemas/usage.v1.schema.json`.
+//!
+//! Texts are borrowed from the payload unless they hold escapes. Money is read from the digits
+//! as they stand, so that no binary fraction comes between.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
+
+use model::{CountField, FlagField, Nanos, Reason, TextField, TimeError, Timestamp, UsageRow};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::scalar::{Scalar, Text};
+
+/// The largest count an event may claim.
+const MAX_COUNT: u64 = 1_000_000_000_000;
+
+/// The first amount that the decimal column cannot hold, in nano-dollars.
+const COST_LIMIT: i64 = 1_000_000_000 * Nanos::USD;
+
+/// How many unknown fields are kept, and how long each may be in bytes.
+const MAX_EXTRA: usize = 32;
+const MAX_EXTRA_BYTES: usize = 256;
+
+/// The deepest nesting of an unknown field.
+const MAX_DEPTH: usize = 64;
+
+/// Why a payload is not an event.
+#[derive(Debug)]
+pub(crate) struct Rejection {
+    pub(crate) reason: Reason,
+    pub(crate) detail: String,
+}
+
+impl Rejection {
+    pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self {
+            reason,
+            detail: detail.into(),
+        }
+    }
+}
+
+/// Reads one native event.
+pub(crate) fn read(text: &str) -> Result<UsageRow<'_>, Rejection> {
+    if !text.trim_start().starts_with('{') {
+        // Tell a value of another shape from what is no JSON at all.
+        return Err(match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+            Ok(_) => Rejection::new(Reason::Shape, "the payload is not one JSON object"),
+            Err(err) => Rejection::new(Reason::Json, err.to_string()),
+        });
+    }
+    let reason = Cell::new(None);
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let row = EventSeed { reason: &reason }
+        .deserialize(&mut deserializer)
+        .and_then(|row| deserializer.end().map(|()| row))
+        .map_err(|err| {
+            let detail = err.to_string();
+            let reason = reason
+                .get()
+                .unwrap_or(if detail.starts_with("recursion limit") {
+                    Reason::Shape
+                } else if err.is_data() {
+                    Reason::WrongType
+                } else {
+                    Reason::Json
+                });
+            Rejection::new(reason, detail)
+        })?;
+    complete(row)
+}
+
+/// Checks what only the whole event can show, and fills what the contract says is implied.
+fn complete(row: Draft<'_>) -> Result<UsageRow<'_>, Rejection> {
+    let Draft { mut row, time } = row;
+    let Some(time) = time else {
+        return Err(Rejection::new(Reason::MissingField, "missing field `time`"));
+    };
+    row.time = time;
+    let measures = [
+        CountField::Requests,
+        CountField::InputTokens,
+        CountField::OutputTokens,
+    ];
+    if row.cost.is_none() && measures.iter().all(|field| row.count(*field).is_none()) {
+        let detail = "none of `requests`, `input_tokens`, `output_tokens`, `cost_usd` is given";
+        return Err(Rejection::new(Reason::MissingField, detail));
+    }
+    let start = row.time_start.unwrap_or(row.time);
+    if row.time_end.is_some_and(|end| end < start) {
+        return Err(Rejection::new(
+            Reason::Time,
+            "`time_end` is before the start of the span",
+        ));
+    }
+    let kind = row.text(TextField::Kind).unwrap_or("usage");
+    if !matches!(kind, "usage" | "access" | "cost" | "key" | "audit") {
+        let detail = "`kind` is none of usage, access, cost, key, audit";
+        return Err(Rejection::new(Reason::WrongType, detail));
+    }
+    if row.cost.is_some_and(|cost| cost < Nanos::default()) && kind != "cost" {
+        return Err(Rejection::new(
+            Reason::Number,
+            "`cost_usd` is negative in a usage event",
+        ));
+    }
+    if matches!(kind, "usage" | "access") && row.count(CountField::Requests).is_none() {
+        row.set_count(CountField::Requests, 1);
+    }
+    if row.text(TextField::Kind).is_none() {
+        row.set_text(TextField::Kind, "usage");
+    }
+    Ok(row)
+}
+
+/// A row whose time is not known yet.
+struct Draft<'a> {
+    row: UsageRow<'a>,
+    time: Option<Timestamp>,
+}
+
+/// What a field of the wire is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FieldKind {
+    Time,
+    TimeStart,
+    TimeEnd,
+    Text(TextField),
+    Count(CountField),
+    Flag(FlagField),
+    Cost,
+    OtherUnits,
+    Extra,
+    /// Names that only Spikewatch itself gives; an event that claims them is not believed.
+    Reserved,
+}
+
+impl FieldKind {
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "time" => Self::Time,
+            "time_start" => Self::TimeStart,
+            "time_end" => Self::TimeEnd,
+            "cost_usd" => Self::Cost,
+            "other_units" => Self::OtherUnits,
+            "extra" => Self::Extra,
+            "quality" | "known_at" | "topic" | "partition" | "offset" => Self::Reserved,
+            _ => {
+                if let Some(field) = TextField::from_name(name) {
+                    Self::Text(field)
+                } else if let Some(field) = CountField::from_name(name) {
+                    Self::Count(field)
+                } else {
+                    Self::Flag(FlagField::from_name(name)?)
+                }
+            }
+        })
+    }
+}
+
+/// Reads an object into a draft; `reason` tells errors of ours apart.
+struct EventSeed<'r> {
+    reason: &'r Cell<Option<Reason>>,
+}
+
+impl EventSeed<'_> {
+    fn reject<E: serde::de::Error>(&self, reason: Reason, detail: fmt::Arguments<'_>) -> E {
+        self.reason.set(Some(reason));
+        E::custom(detail)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for EventSeed<'_> {
+    type Value = Draft<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Draft<'de>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for EventSeed<'_> {
+    type Value = Draft<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a usage event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Draft<'de>, A::Error> {
+        let mut draft = Draft {
+            row: UsageRow::at(Timestamp::EARLIEST),
+            time: None,
+        };
+        // One bit a known field: three times, cost, units, extra, then texts, counts, flags.
+        let mut seen = 0u64;
+        while let Some(Text(name)) = map.next_key()? {
+            let Some(kind) = FieldKind::of(&name) else {
+                let value: &'de RawValue = map.next_value()?;
+                if too_deep(value.get()) {
+                    let detail = format_args!("a field nests deeper than {MAX_DEPTH}");
+                    return Err(self.reject(Reason::Shape, detail));
+                }
+                let scalar = serde_json::from_str(value.get()).map_err(serde::de::Error::custom)?;
+                keep_extra(&mut draft.row, name, scalar);
+                continue;
+            };
+            let bit = 1u64 << bit_of(kind);
+            if kind != FieldKind::Reserved && seen & bit != 0 {
+                let detail = format_args!("field `{name}` is given twice");
+                return Err(self.reject(Reason::DuplicateField, detail));
+            }
+            seen |= bit;
+            self.field(&mut draft, kind, &name, &mut map)?;
+        }
+        Ok(draft)
+    }
+}
+
+impl EventSeed<'_> {
+    fn field<'de, A: MapAccess<'de>>(
+        &self,
+        draft: &mut Draft<'de>,
+        kind: FieldKind,
+        name: &str,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        match kind {
+            FieldKind::Time => draft.time = self.time(name, map.next_value()?)?,
+            FieldKind::TimeStart => draft.row.time_start = self.time(name, map.next_value()?)?,
+            FieldKind::TimeEnd => draft.row.time_end = self.time(name, map.next_value()?)?,
+            FieldKind::Text(field) => {
+                let text: Option<Text<'de>> = map.next_value().map_err(|err| typed(name, err))?;
+                // An empty text is an unknown, not a name.
+                draft.row.text[field as usize] =
+                    text.map(|text| text.0).filter(|text| !text.is_empty());
+            }
+            FieldKind::Count(field) => {
+                draft.row.counts[field as usize] = self.count(name, map.next_value()?)?;
+            }
+            FieldKind::Flag(field) => {
+                draft.row.flags[field as usize] =
+                    map.next_value().map_err(|err| typed(name, err))?;
+            }
+            FieldKind::Cost => draft.row.cost = self.cost(name, map.next_value()?)?,
+            FieldKind::OtherUnits => self.units(draft, map.next_value()?)?,
+            FieldKind::Extra => {
+                let extra: Option<ExtraMap<'de>> =
+                    map.next_value().map_err(|err| typed(name, err))?;
+                for (name, value) in extra.map(|extra| extra.0).unwrap_or_default() {
+                    keep_extra(&mut draft.row, name, value);
+                }
+            }
+            FieldKind::Reserved => drop(map.next_value::<serde::de::IgnoredAny>()?),
+        }
+        Ok(())
+    }
+
+    fn time<E: serde::de::Error>(
+        &self,
+        name: &str,
+        value: &RawValue,
+    ) -> Result<Option<Timestamp>, E> {
+        let text: Option<Text<'_>> = serde_json::from_str(value.get()).map_err(|_| {
+            self.reject(
+                Reason::WrongType,
+                format_args!("`{name}` is not an RFC 3339 text"),
+            )
+        })?;
+        let Some(Text(text)) = text else {
+            return Ok(None);
+        };
+        match Timestamp::parse(&text) {
+            Ok(time) => Ok(Some(time)),
+            Err(err @ (TimeError::Syntax | TimeError::Range)) => {
+                Err(self.reject(Reason::Time, format_args!("`{name}` is {err}")))
+            }
+        }
+    }
+
+    fn count<E: serde::de::Error>(&self, name: &str, value: &RawValue) -> Result<Option<u64>, E> {
+        let text = value.get();
+        if text == "null" {
+            return Ok(None);
+        }
+        if !text.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
+            return Err(self.reject(Reason::WrongType, format_args!("`{name}` is not a number")));
+        }
+        match text.parse::<u64>() {
+            Ok(count) if count <= MAX_COUNT => Ok(Some(count)),
+            _ => Err(self.reject(
+                Reason::Number,
+                format_args!("`{name}` is not a whole number from 0 to {MAX_COUNT}"),
+            )),
+        }
+    }
+
+    fn cost<E: serde::de::Error>(&self, name: &str, value: &RawValue) -> Result<Option<Nanos>, E> {
+        let text = value.get();
+        if text == "null" {
+            return Ok(None);
+        }
+        if !text.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
+            return Err(self.reject(Reason::WrongType, format_args!("`{name}` is not a number")));
+        }
+        match Nanos::parse_usd(text) {
+            Ok(cost) if cost.get().abs() < COST_LIMIT => Ok(Some(cost)),
+            _ => Err(self.reject(
+                Reason::Number,
+                format_args!("`{name}` is not an amount below 1000000000 dollars"),
+            )),
+        }
+    }
+
+    fn units<'de, E: serde::de::Error>(
+        &self,
+        draft: &mut Draft<'de>,
+        value: &'de RawValue,
+    ) -> Result<(), E> {
+        let units: Option<std::collections::BTreeMap<String, f64>> =
+            serde_json::from_str(value.get()).map_err(|_| {
+                let detail = format_args!("`other_units` is not an object of numbers");
+                self.reject(Reason::WrongType, detail)
+            })?;
+        let units = units.unwrap_or_default().into_iter();
+        draft.row.other_units = units
+            .take(MAX_EXTRA)
+            .map(|(name, value)| (Cow::Owned(name), value))
+            .collect();
+        Ok(())
+    }
+}
+
+/// Returns whether checked JSON nests deeper than [`MAX_DEPTH`]; brackets in texts do not count.
+fn too_deep(json: &str) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0usize, false, false);
+    json.bytes().any(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => depth += 1,
+            b']' | b'}' if !in_text => depth -= 1,
+            _ => {}
+        }
+        depth > MAX_DEPTH
+    })
+}
+
+/// The members of an `extra` object.
+struct ExtraMap<'a>(Vec<(Cow<'a, str>, Scalar<'a>)>);
+
+impl<'de: 'a, 'a> serde::Deserialize<'de> for ExtraMap<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ExtraVisitor;
+        impl<'de> Visitor<'de> for ExtraVisitor {
+            type Value = ExtraMap<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ExtraMap<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some((Text(name), value)) = map.next_entry()? {
+                    members.push((name, value));
+                }
+                Ok(ExtraMap(members))
+            }
+        }
+        deserializer.deserialize_map(ExtraVisitor)
+    }
+}
+
+/// Names the field in an error about its type.
+fn typed<E: serde::de::Error + fmt::Display>(name: &str, err: E) -> E {
+    E::custom(format_args!("`{name}`: {err}"))
+}
+
+fn bit_of(kind: FieldKind) -> u32 {
+    const TEXTS: u32 = TextField::ALL.len() as u32;
+    const COUNTS: u32 = CountField::ALL.len() as u32;
+    match kind {
+        FieldKind::Time => 0,
+        FieldKind::TimeStart => 1,
+        FieldKind::TimeEnd => 2,
+        FieldKind::Cost => 3,
+        FieldKind::OtherUnits => 4,
+        FieldKind::Extra => 5,
+        FieldKind::Reserved => 6,
+        FieldKind::Text(field) => 7 + field as u32,
+        FieldKind::Count(field) => 7 + TEXTS + field as u32,
+        FieldKind::Flag(field) => 7 + TEXTS + COUNTS + field as u32,
+    }
+}
+
+/// Keeps an unknown scalar within the bounds; containers could be prompts and are not kept.
+fn keep_extra<'a>(row: &mut UsageRow<'a>, name: Cow<'a, str>, value: Scalar<'a>) {
+    if row.extra.len() >= MAX_EXTRA || name.len() > MAX_EXTRA_BYTES {
+        return;
+    }
+    let value = match value {
+        Scalar::Text(text) if text.len() <= MAX_EXTRA_BYTES => text,
+        Scalar::Number(number) => Cow::Owned(number),
+        Scalar::Bool(flag) => Cow::Borrowed(if flag { "true" } else { "false" }),
+        Scalar::Text(_) | Scalar::Null | Scalar::Container => return,
+    };
+    row.extra.push((name, value));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Result<&str, Reason>) {
+        let read = read(text);
+        let seen = read.as_ref().map(|row| serde_json::to_string(row).unwrap());
+        match expected {
+            Ok(json) => assert_eq!(seen.unwrap(), json, "{text}"),
+            Err(reason) => assert_eq!(seen.unwrap_err().reason, reason, "{text}: {read:?}"),
+        }
+    }
+
+    #[test]
+    fn events_are_read() {
+        check(
+            r#"{"id":"evt_01","time":"2026-05-04T12:00:00.123Z","provider":"openai","account":"acme","key":"key_7f3a","status":200,"requests":1,"input_tokens":812,"cost_usd":0.00183,"batch":false}"#,
+            Ok(
+                r#"{"time":"2026-05-04T12:00:00.123Z","kind":"usage","id":"evt_01","provider":"openai","account":"acme","key":"key_7f3a","requests":1,"input_tokens":812,"status":200,"cost_usd":0.00183,"batch":false}"#,
+            ),
+        );
+        check(
+            r#" {"cost_usd":1e-9,"time":"2026-05-04T12:00:00+02:00","model":null,"x":"\u0041","y":{"z":1},"n":1.5,"extra":{"t":true}}"#,
+            Ok(
+                r#"{"time":"2026-05-04T10:00:00.000Z","kind":"usage","requests":1,"cost_usd":0.000000001,"extra":{"n":"1.5","t":"true","x":"A"}}"#,
+            ),
+        );
+    }
+
+    #[test]
+    fn what_is_no_event_says_why() {
+        let time = r#""time":"2026-05-04T12:00:00Z""#;
+        for (text, reason) in [
+            ("nonsense", Reason::Json),
+            (r#"{"time":"#, Reason::Json),
+            ("[]", Reason::Shape),
+            ("7", Reason::Shape),
+            (r#"{"requests":1}"#, Reason::MissingField),
+            (r#"{"time":null,"requests":1}"#, Reason::MissingField),
+            (r#"{"time":5,"requests":1}"#, Reason::WrongType),
+            (r#"{"time":"soon","requests":1}"#, Reason::Time),
+            (
+                r#"{"time":"9999-01-01T00:00:00Z","requests":1}"#,
+                Reason::Time,
+            ),
+            (&format!("{{{time}}}"), Reason::MissingField),
+            (&format!("{{{time},\"requests\":-1}}"), Reason::Number),
+            (&format!("{{{time},\"requests\":1.5}}"), Reason::Number),
+            (&format!("{{{time},\"requests\":1e400}}"), Reason::Number),
+            (&format!("{{{time},\"requests\":\"1\"}}"), Reason::WrongType),
+            (
+                &format!("{{{time},\"requests\":2000000000000}}"),
+                Reason::Number,
+            ),
+            (&format!("{{{time},\"cost_usd\":-1}}"), Reason::Number),
+            (&format!("{{{time},\"cost_usd\":1e12}}"), Reason::Number),
+            (&format!("{{{time},\"cost_usd\":NaN}}"), Reason::Json),
+            (
+                &format!("{{{time},\"key\":7,\"requests\":1}}"),
+                Reason::WrongType,
+            ),
+            (
+                &format!("{{{time},\"batch\":1,\"requests\":1}}"),
+                Reason::WrongType,
+            ),
+            (
+                &format!("{{{time},\"key\":\"a\",\"key\":\"b\",\"requests\":1}}"),
+                Reason::DuplicateField,
+            ),
+            (&format!("{{{time},\"requests\":1}}{{}}"), Reason::Json),
+            (
+                &format!("{{{time},\"time_end\":\"2026-05-04T11:00:00Z\",\"requests\":1}}"),
+                Reason::Time,
+            ),
+            (
+                &format!("{{{time},\"kind\":\"x\",\"requests\":1}}"),
+                Reason::WrongType,
+            ),
+            (
+                &format!(
+                    "{{{time},\"requests\":1,\"x\":{}{}}}",
+                    "[".repeat(200),
+                    "]".repeat(200)
+                ),
+                Reason::Shape,
+            ),
+        ] {
+            check(text, Err(reason));
+        }
+    }
+
+    #[test]
+    fn every_field_has_a_bit_of_its_own() {
+        let last = bit_of(FieldKind::Flag(*FlagField::ALL.last().unwrap()));
+        assert!(last < u64::BITS);
+    }
+}

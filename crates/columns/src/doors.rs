@@ -1,0 +1,155 @@
+//! The doors to what stores usage and what answers questions. Their currency is Arrow:
+//! no type of a query engine crosses them.
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use async_trait::async_trait;
+use model::{OffsetRange, Partition};
+
+use crate::{Error, UsageBatch};
+
+/// What one commit adds: batches of any number of partitions, contiguous within each.
+#[derive(Clone, Debug, Default)]
+pub struct HistoryCommit {
+    /// The batches, in offset order within a partition.
+    pub batches: Vec<UsageBatch>,
+    /// Partitions whose range may begin after what is stored ends, because the log itself
+    /// has lost what was between.
+    pub gaps_accepted: Vec<Partition>,
+}
+
+/// What a commit did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitReceipt {
+    /// The version of the table after the commit.
+    pub version: u64,
+    /// Rows written.
+    pub rows_written: u64,
+    /// Rows left out because an earlier commit has them.
+    pub rows_known: u64,
+    /// The ranges that are durable now.
+    pub ranges: Vec<OffsetRange>,
+}
+
+/// Stores usage so that every row is there exactly once.
+#[async_trait]
+pub trait HistoryWriter: Send + Sync {
+    /// Stores what is not stored yet, atomically and durably.
+    ///
+    /// # Errors
+    /// [`Error::Gap`] when rows would be missing, [`Error::Storage`] when the outcome is
+    /// failure or unknown; committing the same again is always safe.
+    async fn commit(&self, commit: HistoryCommit) -> Result<CommitReceipt, Error>;
+
+    /// Returns the next offset that history expects of a partition, or `None` if it has nothing of it.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    async fn next_offset(&self, partition: &Partition) -> Result<Option<i64>, Error>;
+}
+
+/// Answers SQL, read-only.
+#[async_trait]
+pub trait HistoryReader: Send + Sync {
+    /// Runs one statement and returns its rows.
+    ///
+    /// # Errors
+    /// [`Error::Query`] when the statement is not understood, not allowed or wants too much.
+    async fn query(&self, sql: &str) -> Result<Vec<RecordBatch>, Error>;
+
+    /// Returns the names of the tables and their schemas.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    async fn tables(&self) -> Result<Vec<(String, SchemaRef)>, Error>;
+}
+
+/// Rows that SQL sees and somebody else keeps: what is not committed yet, or the casebook's.
+#[async_trait]
+pub trait TableSource: Send + Sync {
+    /// Returns the name in SQL.
+    fn name(&self) -> &str;
+
+    /// Returns the schema.
+    fn schema(&self) -> SchemaRef;
+
+    /// Returns the rows as they are now.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    async fn batches(&self) -> Result<Vec<RecordBatch>, Error>;
+}
+
+/// In-memory doubles, for tests.
+#[cfg(feature = "test-support")]
+pub mod double {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Keeps batches in memory and enforces the same rules as the real history.
+    #[derive(Debug, Default)]
+    pub struct MemoryHistory {
+        state: Mutex<(BTreeMap<Partition, i64>, Vec<RecordBatch>, u64)>,
+    }
+
+    impl MemoryHistory {
+        /// Returns all rows.
+        pub fn batches(&self) -> Vec<RecordBatch> {
+            self.state.lock().expect("no holder panics").1.clone()
+        }
+
+        /// Returns the number of rows.
+        pub fn rows(&self) -> usize {
+            self.batches().iter().map(RecordBatch::num_rows).sum()
+        }
+    }
+
+    #[async_trait]
+    impl HistoryWriter for MemoryHistory {
+        async fn commit(&self, commit: HistoryCommit) -> Result<CommitReceipt, Error> {
+            let mut state = self.state.lock().expect("no holder panics");
+            let (next, stored, version) = &mut *state;
+            let (mut written, mut known, mut ranges) = (0, 0, Vec::new());
+            for batch in &commit.batches {
+                let range = batch.range();
+                let expected = next.get(&range.partition).copied().unwrap_or(range.start);
+                if range.start > expected && !commit.gaps_accepted.contains(&range.partition) {
+                    let partition = range.partition.to_string();
+                    return Err(Error::Gap {
+                        partition,
+                        stored: expected,
+                        start: range.start,
+                    });
+                }
+                let first = (0..batch.rows())
+                    .find(|&row| batch.offsets().value(row) >= expected)
+                    .unwrap_or(batch.rows());
+                known += first as u64;
+                written += (batch.rows() - first) as u64;
+                stored.push(batch.columns().slice(first, batch.rows() - first));
+                next.insert(range.partition.clone(), expected.max(range.end));
+                ranges.push(range.clone());
+            }
+            *version += 1;
+            let version = *version;
+            Ok(CommitReceipt {
+                version,
+                rows_written: written,
+                rows_known: known,
+                ranges,
+            })
+        }
+
+        async fn next_offset(&self, partition: &Partition) -> Result<Option<i64>, Error> {
+            Ok(self
+                .state
+                .lock()
+                .expect("no holder panics")
+                .0
+                .get(partition)
+                .copied())
+        }
+    }
+}

@@ -3,13 +3,13 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow_array::builder::{
-    BooleanBuilder, Decimal128Builder, Int64Builder, StringBuilder, TimestampMillisecondBuilder,
+    BooleanBuilder, Decimal128Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Decimal128Type, Int64Type, TimestampMillisecondType};
+use arrow_array::types::{Decimal128Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{
-    ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray,
-    TimestampMillisecondArray,
+    Array, ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch,
+    StringArray, TimestampMicrosecondArray,
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use model::{
@@ -20,8 +20,11 @@ use model::{
 /// Eighteen digits, nine of them decimals: nano-dollars below a thousand million dollars.
 const COST_TYPE: DataType = DataType::Decimal128(18, 9);
 
+/// Delta Lake keeps microseconds; events have milliseconds.
+const MICROS_A_MILLI: i64 = 1000;
+
 fn time_type() -> DataType {
-    DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
 /// Returns the schema of `usage_events`: four times, every canonical field under its SQL name,
@@ -89,25 +92,28 @@ impl UsageBatch {
         self.columns.num_rows()
     }
 
-    /// Returns the event times.
-    pub fn event_times(&self) -> &TimestampMillisecondArray {
-        self.columns
-            .column(0)
-            .as_primitive::<TimestampMillisecondType>()
+    /// Returns the event time of a row.
+    pub fn event_time(&self, row: usize) -> Timestamp {
+        self.time(0, row).unwrap_or_default()
     }
 
-    /// Returns the starts of roll-ups.
-    pub fn span_starts(&self) -> &TimestampMillisecondArray {
-        self.columns
-            .column(1)
-            .as_primitive::<TimestampMillisecondType>()
+    /// Returns the start of the roll-up that a row is, if it says so.
+    pub fn span_start(&self, row: usize) -> Option<Timestamp> {
+        self.time(1, row)
     }
 
-    /// Returns the ends of roll-ups.
-    pub fn span_ends(&self) -> &TimestampMillisecondArray {
-        self.columns
-            .column(2)
-            .as_primitive::<TimestampMillisecondType>()
+    /// Returns the end of the roll-up that a row is, if it says so.
+    pub fn span_end(&self, row: usize) -> Option<Timestamp> {
+        self.time(2, row)
+    }
+
+    fn time(&self, column: usize, row: usize) -> Option<Timestamp> {
+        let column = self
+            .columns
+            .column(column)
+            .as_primitive::<TimestampMicrosecondType>();
+        let micros = (!column.is_null(row)).then(|| column.value(row))?;
+        Some(Timestamp::from_millis(micros.div_euclid(MICROS_A_MILLI)))
     }
 
     /// Returns a text column.
@@ -154,8 +160,8 @@ pub struct UsageBatchBuilder {
     partition: Partition,
     start_offset: i64,
     event_time: Vec<i64>,
-    time_start: TimestampMillisecondBuilder,
-    time_end: TimestampMillisecondBuilder,
+    time_start: TimestampMicrosecondBuilder,
+    time_end: TimestampMicrosecondBuilder,
     known_at: Vec<i64>,
     record_time: Option<Timestamp>,
     text: Vec<StringBuilder>,
@@ -176,8 +182,8 @@ impl UsageBatchBuilder {
             partition,
             start_offset,
             event_time: Vec::new(),
-            time_start: TimestampMillisecondBuilder::new(),
-            time_end: TimestampMillisecondBuilder::new(),
+            time_start: TimestampMicrosecondBuilder::new(),
+            time_end: TimestampMicrosecondBuilder::new(),
             known_at: Vec::new(),
             record_time: None,
             text: TextField::ALL
@@ -224,7 +230,8 @@ impl UsageBatchBuilder {
         });
         let event_date: ArrayRef = Arc::new(Date32Array::from_iter_values(days));
         let utc = |millis: Vec<i64>| -> ArrayRef {
-            Arc::new(TimestampMillisecondArray::from(millis).with_timezone("UTC"))
+            let micros = millis.into_iter().map(|millis| millis * MICROS_A_MILLI);
+            Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
         };
         let mut columns: Vec<ArrayRef> = vec![
             utc(self.event_time),
@@ -347,7 +354,8 @@ mod tests {
         let usage_batch = builder.finish(44);
 
         assert_eq!(usage_batch.rows(), 2);
-        assert_eq!(usage_batch.event_times().value(0), 1_777_896_000_123);
+        assert_eq!(usage_batch.event_time(0).millis(), 1_777_896_000_123);
+        assert_eq!(usage_batch.span_end(0), None);
         assert_eq!(usage_batch.text(TextField::Key).value(0), "key_1");
         assert_eq!(usage_batch.text(TextField::UserAgent).value(0), "x/1");
         assert_eq!(usage_batch.count(CountField::Requests).value(0), 2);
@@ -369,7 +377,6 @@ mod tests {
 
     impl NullCount for Decimal128Array {
         fn null_count_of_row_one(&self) -> usize {
-            use arrow_array::Array;
             usize::from(self.is_null(1))
         }
     }

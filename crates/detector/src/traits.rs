@@ -1,0 +1,136 @@
+//! What the usage of a key is made of: models, addresses, clients.
+
+use std::collections::HashMap;
+
+use model::{Contributor, TextField};
+
+/// The dimensions that are watched.
+pub(crate) const DIMENSIONS: [TextField; 3] =
+    [TextField::Model, TextField::SourceIp, TextField::UserAgent];
+
+/// Values remembered for each key and dimension; the least used makes room.
+const VALUES_A_DIMENSION: usize = 12;
+
+/// How long a value must be known before it is ordinary, in buckets: a day.
+const NEW_FOR_BUCKETS: i64 = 144;
+
+/// One value of one dimension of one key.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    value: u32,
+    first_bucket: i64,
+    last_bucket: i64,
+    /// Requests in the newest bucket, and since the episode began.
+    in_bucket: u64,
+    in_episode: u64,
+}
+
+/// Interned values, and for each key and dimension the few that it uses.
+#[derive(Default)]
+pub(crate) struct Traits {
+    ids: HashMap<Box<str>, u32>,
+    values: Vec<Box<str>>,
+    seen: Vec<[Vec<Seen>; DIMENSIONS.len()]>,
+}
+
+impl Traits {
+    pub(crate) fn grow(&mut self) {
+        self.seen.push(Default::default());
+    }
+
+    /// Notes `requests` of a value in a bucket.
+    pub(crate) fn note(
+        &mut self,
+        slot: usize,
+        dimension: usize,
+        value: &str,
+        bucket: i64,
+        requests: u64,
+        in_episode: bool,
+    ) {
+        let id = self.intern(value);
+        let seen = &mut self.seen[slot][dimension];
+        let at = match seen.iter().position(|seen| seen.value == id) {
+            Some(at) => at,
+            None => {
+                if seen.len() >= VALUES_A_DIMENSION {
+                    // The one that was used longest ago goes; ties go by order of arrival.
+                    let oldest = (0..seen.len()).min_by_key(|&at| seen[at].last_bucket);
+                    seen.remove(oldest.unwrap_or(0));
+                }
+                seen.push(Seen {
+                    value: id,
+                    first_bucket: bucket,
+                    last_bucket: bucket,
+                    in_bucket: 0,
+                    in_episode: 0,
+                });
+                seen.len() - 1
+            }
+        };
+        let seen = &mut seen[at];
+        if bucket > seen.last_bucket {
+            seen.last_bucket = bucket;
+            seen.in_bucket = 0;
+        }
+        seen.in_bucket += requests;
+        if in_episode {
+            seen.in_episode += requests;
+        }
+    }
+
+    /// Begins an episode: what is in its first bucket belongs to it.
+    pub(crate) fn begin_episode(&mut self, slot: usize, bucket: i64) {
+        for seen in self.seen[slot].iter_mut().flatten() {
+            seen.in_episode = if seen.last_bucket >= bucket {
+                seen.in_bucket
+            } else {
+                0
+            };
+        }
+    }
+
+    /// Returns the values with the largest shares of the episode, of every dimension.
+    pub(crate) fn contributors(
+        &self,
+        slot: usize,
+        first_bucket: i64,
+        age: i64,
+    ) -> Vec<Contributor> {
+        let mut contributors = Vec::new();
+        for (dimension, seen) in DIMENSIONS.iter().zip(&self.seen[slot]) {
+            let total: u64 = seen.iter().map(|seen| seen.in_episode).sum();
+            let mut of_dimension: Vec<&Seen> =
+                seen.iter().filter(|seen| seen.in_episode > 0).collect();
+            of_dimension.sort_by(|a, b| {
+                let by_size = b.in_episode.cmp(&a.in_episode);
+                by_size
+                    .then_with(|| self.values[a.value as usize].cmp(&self.values[b.value as usize]))
+            });
+            contributors.extend(of_dimension.iter().take(3).map(|seen| Contributor {
+                dimension: dimension.name().to_owned(),
+                value: self.values[seen.value as usize].to_string(),
+                share: seen.in_episode as f64 / total.max(1) as f64,
+                // A young key has nothing but new values; that says nothing.
+                first_seen: age > NEW_FOR_BUCKETS && seen.first_bucket >= first_bucket,
+            }));
+        }
+        contributors
+    }
+
+    fn intern(&mut self, value: &str) -> u32 {
+        if let Some(&id) = self.ids.get(value) {
+            return id;
+        }
+        let id = self.values.len() as u32;
+        self.values.push(value.into());
+        self.ids.insert(value.into(), id);
+        id
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        let seen: usize = self.seen.iter().flatten().map(|seen| seen.capacity()).sum();
+        let texts: usize = self.values.iter().map(|value| 2 * value.len() + 48).sum();
+        seen * size_of::<Seen>() + texts
+    }
+}

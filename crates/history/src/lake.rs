@@ -1,0 +1,236 @@
+//! SQL over the table, over what is not committed yet, and over the casebook's tables.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use columns::arrow::array::cast::AsArray;
+use columns::arrow::array::types::{Int32Type, Int64Type};
+use columns::arrow::array::{BooleanArray, RecordBatch};
+use columns::arrow::schema::SchemaRef;
+use columns::arrow::select::filter::filter_record_batch;
+use columns::{Error, HistoryReader, TableSource, usage_schema};
+use datafusion::catalog::MemTable;
+use datafusion::execution::context::SessionContext;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use deltalake_core::{DeltaTable, DeltaTableError};
+use futures::{StreamExt, TryStreamExt};
+use model::Partition;
+use url::Url;
+
+use crate::commit::{DAY_COLUMN, app_id, load, table_url};
+use crate::config::QueryLimits;
+use crate::error::{query, storage};
+use crate::provider::{DayFile, UsageEvents, check_schema};
+use crate::session::{read_only, session};
+
+/// Where the table's own storage is known to the query engine, and nothing else is.
+const STORE: &str = "lake://usage-events";
+
+/// Answers SQL.
+pub struct Lake {
+    url: Url,
+    cluster: String,
+    live: Arc<dyn TableSource>,
+    tables: Vec<Arc<dyn TableSource>>,
+    limits: QueryLimits,
+}
+
+impl Lake {
+    /// Reads the table below `url` and the rows of `live` that it does not have; `tables` stand
+    /// beside it.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] when the url is not understood.
+    pub fn new(
+        url: &str,
+        cluster: &str,
+        live: Arc<dyn TableSource>,
+        tables: Vec<Arc<dyn TableSource>>,
+        limits: QueryLimits,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            url: table_url(url)?,
+            cluster: cluster.to_owned(),
+            live,
+            tables,
+            limits,
+        })
+    }
+
+    /// Makes a session that sees every table as it is now.
+    async fn session(&self) -> Result<SessionContext, Error> {
+        let context = session(&self.limits)?;
+        let usage_events = self.usage_events(&context).await?;
+        context
+            .register_table("usage_events", Arc::new(usage_events))
+            .map_err(query)?;
+        for source in &self.tables {
+            let table = MemTable::try_new(source.schema(), vec![source.batches().await?]);
+            let table = Arc::new(table.map_err(query)?);
+            context
+                .register_table(source.name(), table)
+                .map_err(query)?;
+        }
+        Ok(context)
+    }
+
+    /// Live rows first, then the table: whatever is committed in between is in the table, and
+    /// the table's own offsets say which live rows to leave out.
+    async fn usage_events(&self, context: &SessionContext) -> Result<UsageEvents, Error> {
+        let live = self.live.batches().await?;
+        let schema = usage_schema();
+        check_schema(&schema).map_err(query)?;
+        let store_url = ObjectStoreUrl::parse(STORE).map_err(query)?;
+        let table = match load(&self.url).await {
+            Ok(table) => table,
+            Err(DeltaTableError::NotATable(_) | DeltaTableError::InvalidTableLocation(_)) => {
+                return Ok(UsageEvents {
+                    schema,
+                    store_url,
+                    files: Vec::new(),
+                    live,
+                });
+            }
+            Err(err) => return Err(storage("open the history")(err)),
+        };
+        context
+            .runtime_env()
+            .register_object_store(store_url.as_ref(), table.object_store());
+        let files = files_of(&table).await?;
+        let live = self.uncommitted(&table, live).await?;
+        Ok(UsageEvents {
+            schema,
+            store_url,
+            files,
+            live,
+        })
+    }
+
+    async fn uncommitted(
+        &self,
+        table: &DeltaTable,
+        live: Vec<RecordBatch>,
+    ) -> Result<Vec<RecordBatch>, Error> {
+        let snapshot = table
+            .snapshot()
+            .map_err(storage("read the history's state"))?;
+        let log_store = table.log_store();
+        let mut kept = Vec::with_capacity(live.len());
+        for batch in live.into_iter().filter(|batch| batch.num_rows() > 0) {
+            // All rows of a live batch are from one partition.
+            let column = |name: &str| {
+                let missing = || Error::Query(format!("live rows lack column \"{name}\""));
+                batch.column_by_name(name).ok_or_else(missing)
+            };
+            let partition = Partition::new(
+                column("topic")?.as_string::<i32>().value(0),
+                column("partition")?.as_primitive::<Int32Type>().value(0),
+            );
+            let committed = snapshot
+                .transaction_version(log_store.as_ref(), app_id(&self.cluster, &partition))
+                .await
+                .map_err(storage("read the history's offsets"))?
+                .unwrap_or(i64::MIN);
+            let offsets = column("offset")?.as_primitive::<Int64Type>();
+            let newer: BooleanArray = offsets
+                .values()
+                .iter()
+                .map(|&offset| Some(offset >= committed))
+                .collect();
+            kept.push(filter_record_batch(&batch, &newer)?);
+        }
+        Ok(kept)
+    }
+
+    async fn run(&self, sql: &str) -> Result<Vec<RecordBatch>, Error> {
+        let context = self.session().await?;
+        let frame = context
+            .sql_with_options(sql, read_only())
+            .await
+            .map_err(query)?;
+        let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
+        let mut stream = frame.execute_stream().await.map_err(query)?;
+        let (mut batches, mut rows) = (Vec::new(), 0);
+        while let Some(batch) = stream.next().await.transpose().map_err(query)? {
+            rows += batch.num_rows();
+            if rows > self.limits.rows {
+                return Err(Error::Query(format!(
+                    "the result has more than {} rows; add a LIMIT or aggregate",
+                    self.limits.rows
+                )));
+            }
+            batches.push(batch);
+        }
+        if batches.is_empty() {
+            batches.push(RecordBatch::new_empty(schema));
+        }
+        Ok(batches)
+    }
+}
+
+#[async_trait]
+impl HistoryReader for Lake {
+    async fn query(&self, sql: &str) -> Result<Vec<RecordBatch>, Error> {
+        if sql.len() > self.limits.statement_bytes {
+            return Err(Error::Query(format!(
+                "the statement is longer than {} bytes",
+                self.limits.statement_bytes
+            )));
+        }
+        let patience = Duration::from_secs(self.limits.timeout_secs);
+        tokio::time::timeout(patience, self.run(sql))
+            .await
+            .unwrap_or_else(|_| {
+                Err(Error::Query(format!(
+                    "the query took longer than {} s",
+                    self.limits.timeout_secs
+                )))
+            })
+    }
+
+    async fn tables(&self) -> Result<Vec<(String, SchemaRef)>, Error> {
+        let mut tables = vec![("usage_events".to_owned(), usage_schema())];
+        let others = self.tables.iter();
+        tables.extend(others.map(|source| (source.name().to_owned(), source.schema())));
+        Ok(tables)
+    }
+}
+
+/// Lists the files of the loaded version.
+async fn files_of(table: &DeltaTable) -> Result<Vec<DayFile>, Error> {
+    let snapshot = table
+        .snapshot()
+        .map_err(storage("list the history's files"))?;
+    let views: Vec<_> = snapshot
+        .snapshot()
+        .file_views(table.log_store().as_ref(), None)
+        .try_collect()
+        .await
+        .map_err(storage("list the history's files"))?;
+    views
+        .iter()
+        .map(|view| {
+            let add = view.add_action();
+            let day = add.partition_values.get(DAY_COLUMN).cloned().flatten();
+            let day = day
+                .as_deref()
+                .and_then(days_since_epoch)
+                .ok_or_else(|| Error::Storage {
+                    message: format!("file \"{}\" has no day", add.path),
+                    transient: false,
+                })?;
+            let path = view.object_store_path().to_string();
+            Ok(DayFile {
+                path,
+                size: add.size.unsigned_abs(),
+                day,
+            })
+        })
+        .collect()
+}
+
+fn days_since_epoch(day: &str) -> Option<i32> {
+    let midnight = model::Timestamp::parse(&format!("{day}T00:00:00Z")).ok()?;
+    i32::try_from(midnight.millis() / model::Timestamp::DAY).ok()
+}

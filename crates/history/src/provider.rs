@@ -1,0 +1,144 @@
+//! `usage_events` as DataFusion sees it: the files of one version of the table, and the rows
+//! that are not committed in it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use columns::arrow::array::RecordBatch;
+use columns::arrow::schema::{Field, Schema, SchemaRef};
+use datafusion::catalog::memory::MemorySourceConfig;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::datasource::TableType;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::union::UnionExec;
+
+use crate::commit::DAY_COLUMN;
+
+/// One file of the table and the day it belongs to.
+#[derive(Clone, Debug)]
+pub(crate) struct DayFile {
+    pub(crate) path: String,
+    pub(crate) size: u64,
+    /// Days since the epoch.
+    pub(crate) day: i32,
+}
+
+/// One version of the table and the live rows beside it.
+#[derive(Debug)]
+pub(crate) struct UsageEvents {
+    pub(crate) schema: SchemaRef,
+    pub(crate) store_url: ObjectStoreUrl,
+    pub(crate) files: Vec<DayFile>,
+    pub(crate) live: Vec<RecordBatch>,
+}
+
+impl UsageEvents {
+    fn scan_files(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let (day, file_fields): (Vec<_>, Vec<_>) = self
+            .schema
+            .fields()
+            .iter()
+            .cloned()
+            .partition(|field| field.name() == DAY_COLUMN);
+        let file_schema = Arc::new(Schema::new(file_fields));
+        let table_schema = TableSchema::new(file_schema, day);
+        let mut source = ParquetSource::new(table_schema)
+            .with_pushdown_filters(true)
+            .with_reorder_filters(true)
+            .with_enable_page_index(true);
+        if let Some(filter) = conjunction(filters.to_vec()) {
+            let schema = datafusion::common::DFSchema::try_from(self.schema.clone())?;
+            source = source.with_predicate(state.create_physical_expr(filter, &schema)?);
+        }
+        let files: Vec<PartitionedFile> = self
+            .files
+            .iter()
+            .map(|file| {
+                PartitionedFile::new(file.path.clone(), file.size)
+                    .with_partition_values(vec![ScalarValue::Date32(Some(file.day))])
+            })
+            .collect();
+        let partitions = state
+            .config()
+            .target_partitions()
+            .clamp(1, files.len().max(1));
+        let mut groups: Vec<FileGroup> = vec![FileGroup::default(); partitions];
+        for (at, file) in files.into_iter().enumerate() {
+            groups[at % partitions].push(file);
+        }
+        let config = FileScanConfigBuilder::new(self.store_url.clone(), Arc::new(source))
+            .with_file_groups(groups)
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+#[async_trait]
+impl TableProvider for UsageEvents {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let live = MemorySourceConfig::try_new_exec(
+            std::slice::from_ref(&self.live),
+            self.schema.clone(),
+            projection.cloned(),
+        )?;
+        if self.files.is_empty() {
+            return Ok(live);
+        }
+        // A limit may only stop the files early when no filter runs above them.
+        let limit = if filters.is_empty() { limit } else { None };
+        let files = self.scan_files(state, projection, filters, limit)?;
+        UnionExec::try_new(vec![files, live])
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        // Row groups are skipped by them; what is left is filtered again above.
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+}
+
+/// Returns the schema as the files have it: the partition column is not in them and comes last.
+pub(crate) fn check_schema(schema: &Schema) -> Result<()> {
+    match schema
+        .fields()
+        .last()
+        .map(|field: &Arc<Field>| field.name().as_str())
+    {
+        Some(DAY_COLUMN) => Ok(()),
+        _ => Err(DataFusionError::Internal(
+            "the day must be the last column".to_owned(),
+        )),
+    }
+}

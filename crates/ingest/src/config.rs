@@ -1,0 +1,159 @@
+//! `[kafka]`.
+
+use std::collections::BTreeMap;
+
+use rdkafka::ClientConfig;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where usage events are read from.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KafkaConfig {
+    /// Addresses of brokers, separated by commas.
+    pub brokers: String,
+    /// The consumer group; instances with the same group share the partitions.
+    #[serde(default = "default_group")]
+    pub group: String,
+    /// Topics with usage events. A topic that does not exist yet is waited for.
+    #[serde(default = "default_topics")]
+    pub topics: Vec<String>,
+    /// The topic for records that could not be read.
+    #[serde(default = "default_dead_letter_topic")]
+    pub dead_letter_topic: String,
+    /// Any property of librdkafka, for security and tuning; wins over our defaults.
+    #[serde(default)]
+    pub properties: BTreeMap<String, String>,
+}
+
+fn default_group() -> String {
+    "spikewatch".into()
+}
+
+fn default_topics() -> Vec<String> {
+    vec!["usage".into()]
+}
+
+fn default_dead_letter_topic() -> String {
+    "dead-letters".into()
+}
+
+/// Properties that the delivery promises rest on; setting them is refused.
+const OURS: &[&str] = &[
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "auto.offset.reset",
+    "enable.partition.eof",
+    "bootstrap.servers",
+    "group.id",
+];
+
+impl KafkaConfig {
+    /// Returns the properties set that the delivery promises do not allow to be set.
+    pub fn refused_properties(&self) -> Vec<&str> {
+        self.properties.keys().map(String::as_str).filter(|name| OURS.contains(name)).collect()
+    }
+
+    pub(crate) fn base_client(&self) -> ClientConfig {
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", &self.brokers);
+        client.set("client.id", "spikewatch");
+        client.set("socket.keepalive.enable", "true");
+        client
+    }
+
+    /// Applies the user's properties that `role` (consumer or producer) understands.
+    fn with_properties(&self, mut client: ClientConfig, other_role: &[&str]) -> ClientConfig {
+        for (name, value) in &self.properties {
+            if !other_role.contains(&name.as_str()) {
+                client.set(name, value);
+            }
+        }
+        client
+    }
+
+    pub(crate) fn consumer(&self) -> ClientConfig {
+        let mut client = self.base_client();
+        for (name, value) in [
+            ("group.id", self.group.as_str()),
+            // Offsets are committed by the checkpoint and nowhere else.
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            // A lost position is an error to be seen, not a silent jump.
+            ("auto.offset.reset", "error"),
+            ("enable.partition.eof", "true"),
+            ("isolation.level", "read_committed"),
+            ("check.crcs", "true"),
+            ("partition.assignment.strategy", "cooperative-sticky"),
+            ("session.timeout.ms", "10000"),
+            ("heartbeat.interval.ms", "2000"),
+            ("max.poll.interval.ms", "60000"),
+            // The fetch queue is bounded small; the pipeline's own channel does the rest.
+            ("fetch.wait.max.ms", "50"),
+            ("fetch.max.bytes", "8388608"),
+            ("max.partition.fetch.bytes", "1048576"),
+            ("queued.max.messages.kbytes", "16384"),
+            ("queued.min.messages", "20000"),
+            ("receive.message.max.bytes", "16777216"),
+        ] {
+            client.set(name, value);
+        }
+        self.with_properties(client, PRODUCER_ONLY)
+    }
+
+    pub(crate) fn producer(&self) -> ClientConfig {
+        let mut client = self.base_client();
+        for (name, value) in [
+            ("acks", "all"),
+            ("enable.idempotence", "true"),
+            ("compression.type", "lz4"),
+            ("linger.ms", "5"),
+            ("message.timeout.ms", "30000"),
+        ] {
+            client.set(name, value);
+        }
+        self.with_properties(client, CONSUMER_ONLY)
+    }
+}
+
+const CONSUMER_ONLY: &[&str] = &[
+    "group.instance.id",
+    "session.timeout.ms",
+    "heartbeat.interval.ms",
+    "max.poll.interval.ms",
+    "partition.assignment.strategy",
+    "isolation.level",
+    "check.crcs",
+    "fetch.wait.max.ms",
+    "fetch.min.bytes",
+    "fetch.max.bytes",
+    "max.partition.fetch.bytes",
+    "queued.max.messages.kbytes",
+    "queued.min.messages",
+    "group.protocol",
+    "client.rack",
+];
+
+const PRODUCER_ONLY: &[&str] =
+    &["acks", "enable.idempotence", "compression.type", "linger.ms", "message.timeout.ms"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_of_one_role_stay_out_of_the_other() {
+        let mut config = KafkaConfig {
+            brokers: "127.0.0.1:1".into(),
+            group: default_group(),
+            topics: default_topics(),
+            dead_letter_topic: default_dead_letter_topic(),
+            properties: BTreeMap::new(),
+        };
+        config.properties.insert("group.instance.id".into(), "one".into());
+        config.properties.insert("enable.auto.commit".into(), "true".into());
+        assert_eq!(config.consumer().get("group.instance.id"), Some("one"));
+        assert_eq!(config.producer().get("group.instance.id"), None);
+        assert_eq!(config.refused_properties(), ["enable.auto.commit"]);
+    }
+}

@@ -1,0 +1,388 @@
+//! Reading topics as a member of a consumer group.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use model::{EventSource, OffsetRange, Partition, Records, SourceError, Timestamp};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{info, warn};
+
+use crate::group::{GroupContext, Positions};
+use crate::{Error, KafkaConfig};
+
+/// Records of one batch, and how long the first of them waits for company.
+const BATCH_RECORDS: usize = 4096;
+const BATCH_BYTES: usize = 1 << 20;
+const BATCH_WAIT: Duration = Duration::from_millis(20);
+
+/// Batches between the poll thread and the pipeline: at most some 8 MiB.
+const CHANNEL_BATCHES: usize = 8;
+
+/// How long `StopAt::End` waits for a topic to appear.
+const TOPIC_WAIT: Duration = Duration::from_secs(30);
+
+/// When a source has nothing more to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopAt {
+    /// Never: the service.
+    Never,
+    /// When every partition has been read to the end offset seen at start.
+    End,
+}
+
+/// Topics of one cluster, read as a member of a consumer group.
+///
+/// A thread of its own polls and never waits for the pipeline: when the pipeline is slow the
+/// partitions are paused and polling goes on, so that the group does not lose the member.
+pub struct KafkaSource {
+    batches: mpsc::Receiver<Result<Records, Error>>,
+    commands: std::sync::mpsc::Sender<Command>,
+    caught_up: Arc<AtomicBool>,
+    lag: Arc<AtomicU64>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+enum Command {
+    Commit(Vec<OffsetRange>, oneshot::Sender<Result<(), KafkaError>>),
+    Stop,
+}
+
+impl KafkaSource {
+    /// Joins the group and begins to read; a partition without an entry in `start` is read from
+    /// its beginning.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when librdkafka does not accept the configuration.
+    pub fn open(
+        config: &KafkaConfig,
+        start: BTreeMap<Partition, i64>,
+        stop_at: StopAt,
+    ) -> Result<Self, Error> {
+        let positions = Positions::default();
+        *positions.lock() = start;
+        let context =
+            GroupContext { positions: positions.clone(), assignments: AtomicU64::new(0) };
+        let consumer: BaseConsumer<GroupContext> =
+            config.consumer().create_with_context(context).map_err(Error::Setup)?;
+        let topics: Vec<&str> = config.topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&topics).map_err(Error::Setup)?;
+
+        let (batch_sender, batches) = mpsc::channel(CHANNEL_BATCHES);
+        // Unbounded, but the only sender waits for each answer.
+        let (commands, command_receiver) = std::sync::mpsc::channel();
+        let caught_up = Arc::new(AtomicBool::new(false));
+        let lag = Arc::new(AtomicU64::new(0));
+        let poller = Poller {
+            consumer,
+            positions,
+            stop_at,
+            batches: batch_sender,
+            commands: command_receiver,
+            caught_up: caught_up.clone(),
+            lag: lag.clone(),
+            topics: config.topics.clone(),
+            brokers: config.brokers.clone(),
+            gathered: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            targets: BTreeMap::new(),
+            assignments_seen: 0,
+            paused: false,
+            opened_at: Instant::now(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("kafka-poll".into())
+            .spawn(move || poller.run())
+            .map_err(|_| Error::ThreadEnded)?;
+        Ok(Self { batches, commands, caught_up, lag, thread: Some(thread) })
+    }
+
+    /// Returns a handle on the number of records between what was read and the end seen at start.
+    pub fn lag(&self) -> Arc<AtomicU64> {
+        self.lag.clone()
+    }
+}
+
+#[async_trait]
+impl EventSource for KafkaSource {
+    async fn next(&mut self) -> Result<Option<Records>, SourceError> {
+        match self.batches.recv().await {
+            Some(Ok(records)) => Ok(Some(records)),
+            Some(Err(error)) => Err(error.into()),
+            None => Ok(None),
+        }
+    }
+
+    async fn commit(&mut self, ranges: &[OffsetRange]) -> Result<(), SourceError> {
+        let (answer, answered) = oneshot::channel();
+        let ended = |_| SourceError::from(Error::ThreadEnded);
+        self.commands
+            .send(Command::Commit(ranges.to_vec(), answer))
+            .map_err(|_| SourceError::from(Error::ThreadEnded))?;
+        answered.await.map_err(ended)?.map_err(|source| SourceError {
+            message: format!("could not commit offsets: {source}"),
+            transient: true,
+        })
+    }
+
+    fn caught_up(&self) -> bool {
+        self.caught_up.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for KafkaSource {
+    fn drop(&mut self) {
+        // The thread may have ended by itself; then there is nobody to tell.
+        let _ = self.commands.send(Command::Stop);
+        self.batches.close();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The poll thread's own state.
+struct Poller {
+    consumer: BaseConsumer<GroupContext>,
+    positions: Positions,
+    stop_at: StopAt,
+    batches: mpsc::Sender<Result<Records, Error>>,
+    commands: std::sync::mpsc::Receiver<Command>,
+    caught_up: Arc<AtomicBool>,
+    lag: Arc<AtomicU64>,
+    topics: Vec<String>,
+    brokers: String,
+    /// Batches still filling, by partition.
+    gathered: BTreeMap<Partition, Records>,
+    /// Batches the channel had no room for, in order.
+    waiting: VecDeque<Records>,
+    /// The end offset of each assigned partition when it was assigned.
+    targets: BTreeMap<Partition, i64>,
+    assignments_seen: u64,
+    paused: bool,
+    opened_at: Instant,
+}
+
+/// Whether the poll loop goes on.
+enum Flow {
+    Continue,
+    Stop,
+}
+
+impl Poller {
+    fn run(mut self) {
+        let mut gathering_since: Option<Instant> = None;
+        loop {
+            if let Flow::Stop = self.obey() {
+                return;
+            }
+            self.poll_once();
+            if self.gathered.is_empty() {
+                gathering_since = None;
+            } else {
+                gathering_since.get_or_insert_with(Instant::now);
+            }
+            let full = self.gathered.values().any(|records| {
+                records.len() >= BATCH_RECORDS || records.payload_bytes() >= BATCH_BYTES
+            });
+            if full || gathering_since.is_some_and(|since| since.elapsed() >= BATCH_WAIT) {
+                self.waiting.extend(std::mem::take(&mut self.gathered).into_values());
+                gathering_since = None;
+            }
+            if let Flow::Stop = self.hand_over() {
+                return;
+            }
+            self.watch_ends();
+            let drained = self.gathered.is_empty() && self.waiting.is_empty();
+            if self.stop_at == StopAt::End && self.caught_up.load(Ordering::Acquire) && drained {
+                info!("every partition has been read to the end seen at start");
+                break;
+            }
+        }
+        self.serve_commits_until_dropped();
+    }
+
+    /// After the last batch: closes the channel, but goes on polling (a member that does not
+    /// poll is thrown out) and committing until the source is dropped.
+    fn serve_commits_until_dropped(mut self) {
+        let (closed, _) = mpsc::channel(1);
+        self.batches = closed;
+        if let Ok(assignment) = self.consumer.assignment()
+            && let Err(error) = self.consumer.pause(&assignment)
+        {
+            warn!(%error, "could not pause partitions after their end");
+        }
+        while let Flow::Continue = self.obey() {
+            drop(self.consumer.poll(Duration::from_millis(20)));
+        }
+    }
+
+    fn obey(&mut self) -> Flow {
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Commit(ranges, answer)) => {
+                    let outcome = self.commit(&ranges);
+                    // The asker may have given up; the commit stands.
+                    let _ = answer.send(outcome);
+                }
+                Ok(Command::Stop) | Err(std::sync::mpsc::TryRecvError::Disconnected) => {
+                    return Flow::Stop;
+                }
+                Err(std::sync::mpsc::TryRecvError::Empty) => return Flow::Continue,
+            }
+        }
+    }
+
+    fn commit(&self, ranges: &[OffsetRange]) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::new();
+        for range in ranges {
+            let Partition { topic, number } = &range.partition;
+            list.add_partition_offset(topic, *number, Offset::Offset(range.end))?;
+        }
+        if list.count() == 0 { Ok(()) } else { self.consumer.commit(&list, CommitMode::Sync) }
+    }
+
+    fn poll_once(&mut self) {
+        let deadline = Instant::now() + BATCH_WAIT;
+        let mut wait = if self.paused { Duration::from_millis(5) } else { BATCH_WAIT };
+        for _ in 0..BATCH_RECORDS {
+            match self.consumer.poll(wait) {
+                None => return,
+                Some(Ok(message)) => {
+                    let partition = Partition::new(message.topic(), message.partition());
+                    let offset = message.offset();
+                    let mut positions = self.positions.lock();
+                    let position = positions.entry(partition.clone()).or_insert(offset);
+                    // A rebalance may deliver again what was delivered before.
+                    if offset >= *position {
+                        let start = *position;
+                        *position = offset + 1;
+                        let records = self
+                            .gathered
+                            .entry(partition.clone())
+                            .or_insert_with(|| Records::new(partition, start));
+                        let time = message.timestamp().to_millis().filter(|&millis| millis > 0);
+                        let payload = message.payload().unwrap_or_default();
+                        records.push(offset, time.map(Timestamp::from_millis), payload);
+                    }
+                }
+                Some(Err(KafkaError::PartitionEOF(number))) => self.reached_end(number),
+                Some(Err(error)) => self.report(error),
+            }
+            if Instant::now() >= deadline {
+                return;
+            }
+            wait = Duration::ZERO;
+        }
+    }
+
+    /// The end of a partition may lie behind control records that are never delivered.
+    fn reached_end(&mut self, number: i32) {
+        let mut of_number = self.targets.keys().filter(|partition| partition.number == number);
+        if let (Some(partition), None) = (of_number.next().cloned(), of_number.next()) {
+            self.targets.insert(partition, 0);
+        }
+    }
+
+    fn report(&mut self, error: KafkaError) {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                if self.stop_at == StopAt::End && self.opened_at.elapsed() > TOPIC_WAIT {
+                    self.fail(Error::NoTopic(self.topics.join(", ")));
+                } else {
+                    warn!(topics = ?self.topics, "topic does not exist yet, waiting for it");
+                }
+            }
+            Some(
+                RDKafkaErrorCode::AutoOffsetReset
+                | RDKafkaErrorCode::OffsetOutOfRange
+                | RDKafkaErrorCode::Fatal
+                | RDKafkaErrorCode::Authentication
+                | RDKafkaErrorCode::SaslAuthenticationFailed,
+            ) => {
+                self.fail(Error::Broker { brokers: self.brokers.clone(), source: error });
+            }
+            _ => warn!(%error, "kafka read failed, the client tries again"),
+        }
+    }
+
+    fn fail(&mut self, error: Error) {
+        // The pipeline ends on the first error; later ones have no reader.
+        let _ = self.batches.blocking_send(Err(error));
+    }
+
+    /// Hands batches to the pipeline as far as there is room; without room the partitions rest.
+    fn hand_over(&mut self) -> Flow {
+        while let Some(records) = self.waiting.pop_front() {
+            match self.batches.try_send(Ok(records)) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(Ok(records))) => {
+                    self.waiting.push_front(records);
+                    break;
+                }
+                Err(_) => return Flow::Stop,
+            }
+        }
+        let rest = !self.waiting.is_empty();
+        if rest != self.paused
+            && let Ok(assignment) = self.consumer.assignment()
+        {
+            let outcome = if rest {
+                self.consumer.pause(&assignment)
+            } else {
+                self.consumer.resume(&assignment)
+            };
+            match outcome {
+                Ok(()) => self.paused = rest,
+                Err(error) => warn!(%error, rest, "could not pause or resume"),
+            }
+        }
+        Flow::Continue
+    }
+
+    /// Asks for the ends of newly assigned partitions, and says when all have been reached.
+    fn watch_ends(&mut self) {
+        let assignments = self.consumer.context().assignments.load(Ordering::Acquire);
+        if assignments != self.assignments_seen {
+            let Ok(assignment) = self.consumer.assignment() else { return };
+            for element in assignment.elements() {
+                let partition = Partition::new(element.topic(), element.partition());
+                if self.targets.contains_key(&partition) {
+                    continue;
+                }
+                let wait = Duration::from_secs(10);
+                match self.consumer.fetch_watermarks(element.topic(), element.partition(), wait) {
+                    Ok((low, high)) => {
+                        self.positions.lock().entry(partition.clone()).or_insert(low);
+                        self.targets.insert(partition, high);
+                    }
+                    Err(error) => {
+                        warn!(%error, %partition, "could not ask for the end offset, trying again");
+                        return;
+                    }
+                }
+            }
+            self.assignments_seen = assignments;
+        }
+        if self.targets.is_empty() {
+            return;
+        }
+        let positions = self.positions.lock();
+        let lag: i64 = self
+            .targets
+            .iter()
+            .map(|(partition, end)| (end - positions.get(partition).copied().unwrap_or(0)).max(0))
+            .sum();
+        self.lag.store(lag.unsigned_abs(), Ordering::Release);
+        if lag == 0 && self.gathered.is_empty() && self.waiting.is_empty() {
+            self.caught_up.store(true, Ordering::Release);
+        }
+    }
+}

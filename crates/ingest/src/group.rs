@@ -1,0 +1,105 @@
+//! Which partitions are ours, and from where each is read.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use model::Partition;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, TopicPartitionList};
+use tracing::{error, info, warn};
+
+/// The next offset of each partition that the pipeline has been given, shared with the callbacks.
+///
+/// A lock and not a channel, because the callback must answer before the client goes on;
+/// it is held for a map access only.
+#[derive(Clone, Default)]
+pub(crate) struct Positions(Arc<Mutex<BTreeMap<Partition, i64>>>);
+
+impl Positions {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, BTreeMap<Partition, i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The callbacks of our consumer.
+pub(crate) struct GroupContext {
+    pub(crate) positions: Positions,
+    /// Grows with every assignment, so that the poll thread sees that there was one.
+    pub(crate) assignments: std::sync::atomic::AtomicU64,
+}
+
+impl ClientContext for GroupContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error
+            | RDKafkaLogLevel::Warning => warn!(facility, message, "librdkafka"),
+            _ => tracing::debug!(facility, message, "librdkafka"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        warn!(%error, reason, "kafka client reports an error");
+    }
+}
+
+impl ConsumerContext for GroupContext {
+    /// Assigns once, with our own offsets: a seek after the assignment would race with the
+    /// first fetch.
+    fn rebalance(
+        &self,
+        base_consumer: &BaseConsumer<Self>,
+        err: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        let cooperative =
+            matches!(base_consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        let outcome = match err {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                self.set_offsets(list);
+                let outcome = if cooperative {
+                    base_consumer.incremental_assign(list)
+                } else {
+                    base_consumer.assign(list)
+                };
+                self.assignments.fetch_add(1, std::sync::atomic::Ordering::Release);
+                outcome
+            }
+            _ if cooperative => base_consumer.incremental_unassign(list),
+            _ => base_consumer.unassign(),
+        };
+        let partitions: Vec<String> = list
+            .elements()
+            .iter()
+            .map(|element| format!("{}/{}@{:?}", element.topic(), element.partition(), element.offset()))
+            .collect();
+        match outcome {
+            Ok(()) => info!(event = ?err, ?partitions, "partitions changed"),
+            Err(error) => error!(%error, ?partitions, "could not change partitions"),
+        }
+    }
+}
+
+impl GroupContext {
+    fn set_offsets(&self, list: &mut TopicPartitionList) {
+        let positions = self.positions.lock();
+        let places: Vec<(String, i32)> = list
+            .elements()
+            .iter()
+            .map(|element| (element.topic().to_owned(), element.partition()))
+            .collect();
+        for (topic, number) in places {
+            let known = positions.get(&Partition::new(topic.as_str(), number)).copied();
+            let offset = known.map_or(Offset::Beginning, Offset::Offset);
+            if let Err(error) = list.set_partition_offset(&topic, number, offset) {
+                error!(%error, topic, number, "could not set the start offset");
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Writing records and waiting for every acknowledgement.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::{RecordSink, SourceError};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+
+use crate::{Error, KafkaConfig};
+
+/// A producer that has written a record only when all in-sync replicas have it.
+pub struct KafkaSink {
+    producer: FutureProducer,
+}
+
+impl KafkaSink {
+    /// Makes a producer; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when librdkafka does not accept the configuration.
+    pub fn open(config: &KafkaConfig) -> Result<Self, Error> {
+        let producer = config.producer().create().map_err(Error::Setup)?;
+        Ok(Self { producer })
+    }
+
+    /// Reaches a broker and returns the partitions of each topic; 0 where there is no such topic.
+    ///
+    /// # Errors
+    /// [`Error::Broker`] when no broker answers.
+    pub fn probe(config: &KafkaConfig, wait: Duration) -> Result<Vec<(String, usize)>, Error> {
+        let sink = Self::open(config)?;
+        let metadata = sink
+            .producer
+            .client()
+            .fetch_metadata(None, wait)
+            .map_err(|source| Error::Broker { brokers: config.brokers.clone(), source })?;
+        let partitions_of = |name: &String| {
+            let topic = metadata.topics().iter().find(|topic| topic.name() == name);
+            (name.clone(), topic.map_or(0, |topic| topic.partitions().len()))
+        };
+        Ok(config.topics.iter().map(partitions_of).collect())
+    }
+}
+
+#[async_trait]
+impl RecordSink for KafkaSink {
+    async fn append(&self, topic: &str, records: &[(String, Vec<u8>)]) -> Result<(), SourceError> {
+        let mut outcome = Ok(());
+        // A bounded number is in flight; librdkafka batches them.
+        for chunk in records.chunks(1000) {
+            let sent: Vec<_> = chunk
+                .iter()
+                .map(|(key, payload)| {
+                    let record = FutureRecord::to(topic).key(key).payload(payload);
+                    self.producer.send(record, Duration::from_secs(30))
+                })
+                .collect();
+            for delivery in sent {
+                if let Err((source, _)) = delivery.await {
+                    outcome = Err(SourceError {
+                        message: format!("topic \"{topic}\" did not take a record: {source}"),
+                        transient: true,
+                    });
+                }
+            }
+        }
+        outcome
+    }
+}

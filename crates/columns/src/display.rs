@@ -1,11 +1,12 @@
 //! Columns as people and programs read them: table, CSV, JSON lines, Arrow stream.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_cast::display::FormatOptions;
 use arrow_cast::pretty::pretty_format_batches_with_options;
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 
 use crate::Error;
 
@@ -65,4 +66,22 @@ pub fn write_batches(
         }
     }
     Ok(())
+}
+
+/// Returns the batch with its columns under other names, in the same order.
+///
+/// # Errors
+/// When there are not as many names as columns.
+pub fn renamed(batch: &RecordBatch, names: &[String]) -> Result<RecordBatch, Error> {
+    let schema = batch.schema();
+    let fields: Vec<_> = schema
+        .fields()
+        .iter()
+        .zip(names)
+        .map(|(field, name)| field.as_ref().clone().with_name(name))
+        .collect();
+    Ok(RecordBatch::try_new(
+        Arc::new(Schema::new(fields)),
+        batch.columns().to_vec(),
+    )?)
 }

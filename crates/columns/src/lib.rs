@@ -4,6 +4,7 @@
 //!   [`UsageBatch`]: one Arrow record batch and the offsets it covers. The detector reads its
 //!   columns, history stores them, SQL shows them: nobody converts.
 //! - [`Table`] gives the schema of each table that the casebook feeds and turns its rows into columns.
+//! - [`LiveRows`] holds the batches that are not committed yet.
 //! - [`HistoryWriter`], [`HistoryReader`] and [`TableSource`] are the doors to what stores and asks.
 //!
 //! This is the only room that names `arrow-*`; others say [`arrow`].
@@ -22,12 +23,14 @@
 mod display;
 mod doors;
 mod error;
+mod live;
 mod table;
 mod usage;
 
-pub use display::{Format, write_batches};
+pub use display::{Format, renamed, write_batches};
 pub use doors::{CommitReceipt, HistoryCommit, HistoryReader, HistoryWriter, TableSource};
 pub use error::Error;
+pub use live::LiveRows;
 pub use table::Table;
 pub use usage::{UsageBatch, UsageBatchBuilder, decimal_cost, usage_schema};
 

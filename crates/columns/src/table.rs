@@ -25,11 +25,13 @@ pub enum Table {
     Keys,
     /// Records that could not be read.
     DeadLetters,
+    /// Scores of judged windows.
+    Scores,
 }
 
 impl Table {
-    /// Every table of this kind.
-    pub const ALL: [Table; 6] = [
+    /// Every table that the casebook keeps.
+    pub const KEPT: [Table; 6] = [
         Table::Alerts,
         Table::Incidents,
         Table::Actions,
@@ -47,6 +49,7 @@ impl Table {
             Self::Audit => "audit",
             Self::Keys => "keys",
             Self::DeadLetters => "dead_letters",
+            Self::Scores => "scores",
         }
     }
 
@@ -110,6 +113,21 @@ impl Table {
                 time("record_time"),
                 text("payload"),
                 int("payload_bytes"),
+            ],
+            Self::Scores => vec![
+                text("key_id"),
+                text("account"),
+                text("provider"),
+                text("metric"),
+                time("window_start"),
+                time("window_end"),
+                float("observed"),
+                float("expected"),
+                float("expected_low"),
+                float("expected_high"),
+                float("p_value"),
+                float("neg_log_p"),
+                float("score"),
             ],
         };
         Arc::new(Schema::new(fields))
@@ -254,7 +272,7 @@ mod tests {
 
     #[test]
     fn every_table_has_an_empty_batch_of_its_schema() {
-        for table in Table::ALL {
+        for table in Table::KEPT.into_iter().chain([Table::Scores]) {
             let batch = table.batch(&[] as &[serde_json::Value]).unwrap();
             assert_eq!((batch.num_rows(), batch.schema()), (0, table.schema()));
             assert!(batch.columns().iter().all(|column| column.is_empty()));

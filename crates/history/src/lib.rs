@@ -2,8 +2,8 @@
 //!
 //! - [`History`] is the [`columns::HistoryWriter`]: rows and the offsets they cover become one
 //!   atomic commit, so that every record is there exactly once whatever crashed.
-//! - [`LiveRows`] holds what has been read and is not committed yet; [`LiveSocket`] lends it to
-//!   other processes as an Arrow stream.
+//! - [`LiveSocket`] lends the [`columns::LiveRows`] that are not committed yet to other processes
+//!   as an Arrow stream.
 //! - [`Lake`] is the [`columns::HistoryReader`]: SQL over both at once, each row exactly once,
 //!   read-only, with bounds on memory, time and size.
 //!
@@ -14,10 +14,12 @@ mod config;
 mod error;
 mod lake;
 mod live;
+mod parquet_file;
 mod provider;
 mod session;
 
 pub use commit::History;
 pub use config::{HistoryConfig, QueryLimits};
 pub use lake::Lake;
-pub use live::{LiveRows, LiveSocket, SocketRows};
+pub use live::{LiveSocket, SocketRows};
+pub use parquet_file::{read_parquet, write_parquet};

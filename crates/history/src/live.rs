@@ -1,8 +1,6 @@
-//! What has been read and is not committed yet.
+//! The rows that are not committed yet, lent to other processes over a local socket.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,58 +8,13 @@ use columns::arrow::array::RecordBatch;
 use columns::arrow::ipc::reader::StreamReader;
 use columns::arrow::ipc::writer::StreamWriter;
 use columns::arrow::schema::SchemaRef;
-use columns::{Error, TableSource, UsageBatch, usage_schema};
+use columns::{Error, LiveRows, TableSource, usage_schema};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tracing::debug;
 
 /// How long a reader of the socket may take for all rows.
 const SOCKET_PATIENCE: Duration = Duration::from_secs(30);
-
-/// The batches between the last commit and now, shared by the pipeline and by SQL.
-///
-/// A plain lock: it is held to push, drop or clone a list of reference counts, never over I/O.
-#[derive(Clone, Default)]
-pub struct LiveRows {
-    batches: Arc<Mutex<VecDeque<UsageBatch>>>,
-}
-
-impl LiveRows {
-    /// Shows a batch to queries.
-    pub fn push(&self, usage_batch: UsageBatch) {
-        self.lock().push_back(usage_batch);
-    }
-
-    /// Stops showing the `count` oldest batches: they are committed.
-    pub fn committed(&self, count: usize) {
-        let mut batches = self.lock();
-        let count = count.min(batches.len());
-        batches.drain(..count);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<UsageBatch>> {
-        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[async_trait]
-impl TableSource for LiveRows {
-    fn name(&self) -> &str {
-        "usage_events"
-    }
-
-    fn schema(&self) -> SchemaRef {
-        usage_schema()
-    }
-
-    async fn batches(&self) -> Result<Vec<RecordBatch>, Error> {
-        Ok(self
-            .lock()
-            .iter()
-            .map(|usage_batch| usage_batch.columns().clone())
-            .collect())
-    }
-}
 
 /// Lends the live rows to other processes of the same user: whoever connects gets them once as
 /// an Arrow IPC stream.

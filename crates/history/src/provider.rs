@@ -55,7 +55,9 @@ impl UsageEvents {
             .cloned()
             .partition(|field| field.name() == DAY_COLUMN);
         let file_schema = Arc::new(Schema::new(file_fields));
-        let table_schema = TableSchema::new(file_schema, day);
+        let table_schema = TableSchema::builder(file_schema)
+            .with_table_partition_cols(day)
+            .build();
         let mut source = ParquetSource::new(table_schema)
             .with_pushdown_filters(true)
             .with_reorder_filters(true)

@@ -24,7 +24,9 @@ impl EmbeddedBroker {
     pub fn start(topics: &[(&str, i32)]) -> Result<Self, Error> {
         let cluster = MockCluster::new(1).map_err(Error::Setup)?;
         for (topic, partitions) in topics {
-            cluster.create_topic(topic, *partitions, 1).map_err(Error::Setup)?;
+            cluster
+                .create_topic(topic, *partitions, 1)
+                .map_err(Error::Setup)?;
         }
         Ok(Self { cluster })
     }

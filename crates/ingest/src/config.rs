@@ -15,6 +15,9 @@ pub struct KafkaConfig {
     /// The consumer group; instances with the same group share the partitions.
     #[serde(default = "default_group")]
     pub group: String,
+    /// A name for the cluster in the history's offsets; change it when you move to another one.
+    #[serde(default = "default_cluster")]
+    pub cluster: String,
     /// Topics with usage events. A topic that does not exist yet is waited for.
     #[serde(default = "default_topics")]
     pub topics: Vec<String>,
@@ -28,6 +31,10 @@ pub struct KafkaConfig {
 
 fn default_group() -> String {
     "spikewatch".into()
+}
+
+fn default_cluster() -> String {
+    "kafka".into()
 }
 
 fn default_topics() -> Vec<String> {
@@ -51,7 +58,11 @@ const OURS: &[&str] = &[
 impl KafkaConfig {
     /// Returns the properties set that the delivery promises do not allow to be set.
     pub fn refused_properties(&self) -> Vec<&str> {
-        self.properties.keys().map(String::as_str).filter(|name| OURS.contains(name)).collect()
+        self.properties
+            .keys()
+            .map(String::as_str)
+            .filter(|name| OURS.contains(name))
+            .collect()
     }
 
     pub(crate) fn base_client(&self) -> ClientConfig {
@@ -134,8 +145,13 @@ const CONSUMER_ONLY: &[&str] = &[
     "client.rack",
 ];
 
-const PRODUCER_ONLY: &[&str] =
-    &["acks", "enable.idempotence", "compression.type", "linger.ms", "message.timeout.ms"];
+const PRODUCER_ONLY: &[&str] = &[
+    "acks",
+    "enable.idempotence",
+    "compression.type",
+    "linger.ms",
+    "message.timeout.ms",
+];
 
 #[cfg(test)]
 mod tests {
@@ -146,12 +162,17 @@ mod tests {
         let mut config = KafkaConfig {
             brokers: "127.0.0.1:1".into(),
             group: default_group(),
+            cluster: default_cluster(),
             topics: default_topics(),
             dead_letter_topic: default_dead_letter_topic(),
             properties: BTreeMap::new(),
         };
-        config.properties.insert("group.instance.id".into(), "one".into());
-        config.properties.insert("enable.auto.commit".into(), "true".into());
+        config
+            .properties
+            .insert("group.instance.id".into(), "one".into());
+        config
+            .properties
+            .insert("enable.auto.commit".into(), "true".into());
         assert_eq!(config.consumer().get("group.instance.id"), Some("one"));
         assert_eq!(config.producer().get("group.instance.id"), None);
         assert_eq!(config.refused_properties(), ["enable.auto.commit"]);

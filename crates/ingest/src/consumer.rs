@@ -68,10 +68,14 @@ impl KafkaSource {
     ) -> Result<Self, Error> {
         let positions = Positions::default();
         *positions.lock() = start;
-        let context =
-            GroupContext { positions: positions.clone(), assignments: AtomicU64::new(0) };
-        let consumer: BaseConsumer<GroupContext> =
-            config.consumer().create_with_context(context).map_err(Error::Setup)?;
+        let context = GroupContext {
+            positions: positions.clone(),
+            assignments: AtomicU64::new(0),
+        };
+        let consumer: BaseConsumer<GroupContext> = config
+            .consumer()
+            .create_with_context(context)
+            .map_err(Error::Setup)?;
         let topics: Vec<&str> = config.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(Error::Setup)?;
 
@@ -101,7 +105,13 @@ impl KafkaSource {
             .name("kafka-poll".into())
             .spawn(move || poller.run())
             .map_err(|_| Error::ThreadEnded)?;
-        Ok(Self { batches, commands, caught_up, lag, thread: Some(thread) })
+        Ok(Self {
+            batches,
+            commands,
+            caught_up,
+            lag,
+            thread: Some(thread),
+        })
     }
 
     /// Returns a handle on the number of records between what was read and the end seen at start.
@@ -126,10 +136,13 @@ impl EventSource for KafkaSource {
         self.commands
             .send(Command::Commit(ranges.to_vec(), answer))
             .map_err(|_| SourceError::from(Error::ThreadEnded))?;
-        answered.await.map_err(ended)?.map_err(|source| SourceError {
-            message: format!("could not commit offsets: {source}"),
-            transient: true,
-        })
+        answered
+            .await
+            .map_err(ended)?
+            .map_err(|source| SourceError {
+                message: format!("could not commit offsets: {source}"),
+                transient: true,
+            })
     }
 
     fn caught_up(&self) -> bool {
@@ -193,7 +206,8 @@ impl Poller {
                 records.len() >= BATCH_RECORDS || records.payload_bytes() >= BATCH_BYTES
             });
             if full || gathering_since.is_some_and(|since| since.elapsed() >= BATCH_WAIT) {
-                self.waiting.extend(std::mem::take(&mut self.gathered).into_values());
+                self.waiting
+                    .extend(std::mem::take(&mut self.gathered).into_values());
                 gathering_since = None;
             }
             if let Flow::Stop = self.hand_over() {
@@ -246,12 +260,20 @@ impl Poller {
             let Partition { topic, number } = &range.partition;
             list.add_partition_offset(topic, *number, Offset::Offset(range.end))?;
         }
-        if list.count() == 0 { Ok(()) } else { self.consumer.commit(&list, CommitMode::Sync) }
+        if list.count() == 0 {
+            Ok(())
+        } else {
+            self.consumer.commit(&list, CommitMode::Sync)
+        }
     }
 
     fn poll_once(&mut self) {
         let deadline = Instant::now() + BATCH_WAIT;
-        let mut wait = if self.paused { Duration::from_millis(5) } else { BATCH_WAIT };
+        let mut wait = if self.paused {
+            Duration::from_millis(5)
+        } else {
+            BATCH_WAIT
+        };
         for _ in 0..BATCH_RECORDS {
             match self.consumer.poll(wait) {
                 None => return,
@@ -285,7 +307,10 @@ impl Poller {
 
     /// The end of a partition may lie behind control records that are never delivered.
     fn reached_end(&mut self, number: i32) {
-        let mut of_number = self.targets.keys().filter(|partition| partition.number == number);
+        let mut of_number = self
+            .targets
+            .keys()
+            .filter(|partition| partition.number == number);
         if let (Some(partition), None) = (of_number.next().cloned(), of_number.next()) {
             self.targets.insert(partition, 0);
         }
@@ -307,7 +332,10 @@ impl Poller {
                 | RDKafkaErrorCode::Authentication
                 | RDKafkaErrorCode::SaslAuthenticationFailed,
             ) => {
-                self.fail(Error::Broker { brokers: self.brokers.clone(), source: error });
+                self.fail(Error::Broker {
+                    brokers: self.brokers.clone(),
+                    source: error,
+                });
             }
             _ => warn!(%error, "kafka read failed, the client tries again"),
         }
@@ -351,16 +379,24 @@ impl Poller {
     fn watch_ends(&mut self) {
         let assignments = self.consumer.context().assignments.load(Ordering::Acquire);
         if assignments != self.assignments_seen {
-            let Ok(assignment) = self.consumer.assignment() else { return };
+            let Ok(assignment) = self.consumer.assignment() else {
+                return;
+            };
             for element in assignment.elements() {
                 let partition = Partition::new(element.topic(), element.partition());
                 if self.targets.contains_key(&partition) {
                     continue;
                 }
                 let wait = Duration::from_secs(10);
-                match self.consumer.fetch_watermarks(element.topic(), element.partition(), wait) {
+                match self
+                    .consumer
+                    .fetch_watermarks(element.topic(), element.partition(), wait)
+                {
                     Ok((low, high)) => {
-                        self.positions.lock().entry(partition.clone()).or_insert(low);
+                        self.positions
+                            .lock()
+                            .entry(partition.clone())
+                            .or_insert(low);
                         self.targets.insert(partition, high);
                     }
                     Err(error) => {

@@ -28,6 +28,9 @@ pub enum Error {
 impl From<Error> for SourceError {
     fn from(error: Error) -> Self {
         let transient = matches!(error, Error::Broker { .. });
-        SourceError { message: error.to_string(), transient }
+        SourceError {
+            message: error.to_string(),
+            transient,
+        }
     }
 }

@@ -58,8 +58,10 @@ impl ConsumerContext for GroupContext {
         err: RDKafkaRespErr,
         list: &mut TopicPartitionList,
     ) {
-        let cooperative =
-            matches!(base_consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        let cooperative = matches!(
+            base_consumer.rebalance_protocol(),
+            RebalanceProtocol::Cooperative
+        );
         let outcome = match err {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
                 self.set_offsets(list);
@@ -68,7 +70,8 @@ impl ConsumerContext for GroupContext {
                 } else {
                     base_consumer.assign(list)
                 };
-                self.assignments.fetch_add(1, std::sync::atomic::Ordering::Release);
+                self.assignments
+                    .fetch_add(1, std::sync::atomic::Ordering::Release);
                 outcome
             }
             _ if cooperative => base_consumer.incremental_unassign(list),
@@ -77,7 +80,14 @@ impl ConsumerContext for GroupContext {
         let partitions: Vec<String> = list
             .elements()
             .iter()
-            .map(|element| format!("{}/{}@{:?}", element.topic(), element.partition(), element.offset()))
+            .map(|element| {
+                format!(
+                    "{}/{}@{:?}",
+                    element.topic(),
+                    element.partition(),
+                    element.offset()
+                )
+            })
             .collect();
         match outcome {
             Ok(()) => info!(event = ?err, ?partitions, "partitions changed"),
@@ -95,7 +105,9 @@ impl GroupContext {
             .map(|element| (element.topic().to_owned(), element.partition()))
             .collect();
         for (topic, number) in places {
-            let known = positions.get(&Partition::new(topic.as_str(), number)).copied();
+            let known = positions
+                .get(&Partition::new(topic.as_str(), number))
+                .copied();
             let offset = known.map_or(Offset::Beginning, Offset::Offset);
             if let Err(error) = list.set_partition_offset(&topic, number, offset) {
                 error!(%error, topic, number, "could not set the start offset");

@@ -33,10 +33,16 @@ impl KafkaSink {
             .producer
             .client()
             .fetch_metadata(None, wait)
-            .map_err(|source| Error::Broker { brokers: config.brokers.clone(), source })?;
+            .map_err(|source| Error::Broker {
+                brokers: config.brokers.clone(),
+                source,
+            })?;
         let partitions_of = |name: &String| {
             let topic = metadata.topics().iter().find(|topic| topic.name() == name);
-            (name.clone(), topic.map_or(0, |topic| topic.partitions().len()))
+            (
+                name.clone(),
+                topic.map_or(0, |topic| topic.partitions().len()),
+            )
         };
         Ok(config.topics.iter().map(partitions_of).collect())
     }

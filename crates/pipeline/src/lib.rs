@@ -1,1 +1,26 @@
 //! Carries events through the stages: batches, checkpoints, shutdown.
+//!
+//! ```text
+//! EventSource ─► Stages (decode, drop repeats, detect) ─► casebook ─► live rows
+//!                                                             │            │
+//!                                     Deliverer ◄─ outbox ◄───┘   checkpoint: history, then offsets
+//! ```
+//!
+//! - [`Stages`] is the pure middle: records in, columns, alerts and dead letters out. A backtest
+//!   and a bench use it without anything around it.
+//! - [`Pipeline`] runs it between an [`model::EventSource`], the casebook and history, and makes
+//!   checkpoints in the one safe order: outbox, history, offsets.
+//! - [`Deliverer`] takes messages from the outbox to the channels, with retries.
+
+mod backoff;
+mod deliver;
+mod error;
+mod run;
+mod stages;
+mod vitals;
+
+pub use deliver::Deliverer;
+pub use error::Error;
+pub use run::{CheckpointConfig, DeadLetterTopic, Pipeline, RunSummary};
+pub use stages::{Grouping, Staged, Stages};
+pub use vitals::PipelineVitals;

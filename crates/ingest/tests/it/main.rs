@@ -10,6 +10,7 @@ fn config(broker: &EmbeddedBroker, group: &str) -> KafkaConfig {
     KafkaConfig {
         brokers: broker.address(),
         group: group.into(),
+        cluster: "test".into(),
         topics: vec!["usage".into()],
         dead_letter_topic: "dead-letters".into(),
         properties: BTreeMap::new(),
@@ -19,15 +20,25 @@ fn config(broker: &EmbeddedBroker, group: &str) -> KafkaConfig {
 async fn read_all(source: &mut KafkaSource) -> Vec<(i32, i64, Vec<u8>)> {
     let mut seen = Vec::new();
     let deadline = Duration::from_secs(60);
-    while let Some(records) = tokio::time::timeout(deadline, source.next()).await.unwrap().unwrap() {
+    while let Some(records) = tokio::time::timeout(deadline, source.next())
+        .await
+        .unwrap()
+        .unwrap()
+    {
         let number = records.partition().number;
-        seen.extend(records.iter().map(|r| (number, r.offset, r.payload.to_vec())));
+        seen.extend(
+            records
+                .iter()
+                .map(|r| (number, r.offset, r.payload.to_vec())),
+        );
     }
     seen
 }
 
 fn numbered(count: usize) -> Vec<(String, Vec<u8>)> {
-    (0..count).map(|n| (format!("key_{}", n % 17), n.to_string().into_bytes())).collect()
+    (0..count)
+        .map(|n| (format!("key_{}", n % 17), n.to_string().into_bytes()))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +62,11 @@ async fn everything_is_read_once_in_order_and_then_it_ends() {
 
     let ranges: Vec<_> = next
         .iter()
-        .map(|(&number, &end)| OffsetRange { partition: Partition::new("usage", number), start: 0, end })
+        .map(|(&number, &end)| OffsetRange {
+            partition: Partition::new("usage", number),
+            start: 0,
+            end,
+        })
         .collect();
     source.commit(&ranges).await.unwrap();
 }
@@ -60,10 +75,18 @@ async fn everything_is_read_once_in_order_and_then_it_ends() {
 async fn a_start_offset_is_honoured() {
     let broker = EmbeddedBroker::start(&[("usage", 1)]).unwrap();
     let config = config(&broker, "two");
-    KafkaSink::open(&config).unwrap().append("usage", &numbered(100)).await.unwrap();
+    KafkaSink::open(&config)
+        .unwrap()
+        .append("usage", &numbered(100))
+        .await
+        .unwrap();
     let start = BTreeMap::from([(Partition::new("usage", 0), 90)]);
     let mut source = KafkaSource::open(&config, start, StopAt::End).unwrap();
-    let offsets: Vec<i64> = read_all(&mut source).await.iter().map(|seen| seen.1).collect();
+    let offsets: Vec<i64> = read_all(&mut source)
+        .await
+        .iter()
+        .map(|seen| seen.1)
+        .collect();
     assert_eq!(offsets, (90..100).collect::<Vec<_>>());
 }
 
@@ -72,7 +95,9 @@ async fn a_slow_reader_pauses_the_fetcher_and_loses_nothing() {
     let broker = EmbeddedBroker::start(&[("usage", 1)]).unwrap();
     let config = config(&broker, "three");
     let sink = KafkaSink::open(&config).unwrap();
-    let wide: Vec<_> = (0..1500).map(|n| (n.to_string(), vec![b'x'; 2000])).collect();
+    let wide: Vec<_> = (0..1500)
+        .map(|n| (n.to_string(), vec![b'x'; 2000]))
+        .collect();
     sink.append("usage", &wide).await.unwrap();
     let mut source = KafkaSource::open(&config, BTreeMap::new(), StopAt::End).unwrap();
     // Nothing is taken while the thread reads ahead as far as it may.
@@ -95,6 +120,7 @@ fn a_broker_that_is_not_there_is_named() {
     let config = KafkaConfig {
         brokers: "127.0.0.1:1".into(),
         group: "five".into(),
+        cluster: "test".into(),
         topics: vec!["usage".into()],
         dead_letter_topic: "dead-letters".into(),
         properties,

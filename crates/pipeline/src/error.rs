@@ -1,0 +1,19 @@
+//! What ends a run.
+
+/// Why a run could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The log cannot be read.
+    #[error("could not read events")]
+    Source(#[from] model::SourceError),
+    /// History refuses, and would refuse again.
+    #[error("could not commit to history")]
+    History(#[from] columns::Error),
+    /// The run was told to stop while something it waited for was down; nothing was committed
+    /// past it, and the next run reads it again.
+    #[error("stopped while waiting for {0}")]
+    Interrupted(&'static str),
+    /// A stage panicked: a defect of ours.
+    #[error("a stage ended unexpectedly")]
+    Stage(#[from] tokio::task::JoinError),
+}

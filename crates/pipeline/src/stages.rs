@@ -1,0 +1,206 @@
+//! The pure middle: records to columns, alerts and dead letters.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use codec::Codec;
+use columns::{UsageBatch, UsageBatchBuilder};
+use detector::{Dedup, DetectorConfig, Findings, KeyDirectory, PartitionDetector};
+use model::{
+    Alert, Anomaly, DeadLetter, EventSink, Partition, Position, Records, TextField, Timestamp,
+    UsageRow,
+};
+
+/// Which records share windows and baselines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grouping {
+    /// Those of one partition: a key's events share one.
+    ByPartition,
+    /// All: files of a backtest, read one after another.
+    All,
+}
+
+/// What one batch of records became.
+#[derive(Debug)]
+pub struct Staged {
+    /// The rows, and the offsets they cover.
+    pub usage_batch: UsageBatch,
+    /// New alerts and new revisions, in the order in which they were raised.
+    pub alerts: Vec<Alert>,
+    /// Scores of judged windows, if they were asked for.
+    pub scores: Vec<Anomaly>,
+    /// Records that could not be read.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Repeats that were dropped.
+    pub duplicates: u64,
+}
+
+/// Decoding, dropping of repeats, and detection, with the state of every partition.
+pub struct Stages {
+    codec: Codec,
+    config: DetectorConfig,
+    directory: Arc<KeyDirectory>,
+    grouping: Grouping,
+    with_scores: bool,
+    partitions: BTreeMap<Partition, PartitionState>,
+}
+
+struct PartitionState {
+    dedup: Dedup,
+    detector: PartitionDetector,
+}
+
+impl Stages {
+    /// Makes stages that know nothing yet.
+    pub fn new(
+        codec: Codec,
+        config: DetectorConfig,
+        directory: Arc<KeyDirectory>,
+        grouping: Grouping,
+    ) -> Self {
+        Self {
+            codec,
+            config,
+            directory,
+            grouping,
+            with_scores: false,
+            partitions: BTreeMap::new(),
+        }
+    }
+
+    /// Asks for the score of every judged window.
+    pub fn with_scores(mut self) -> Self {
+        self.with_scores = true;
+        self
+    }
+
+    /// Carries records through.
+    pub fn process(&mut self, records: &Records) -> Staged {
+        let start_offset = records
+            .iter()
+            .next()
+            .map_or(records.next_offset(), |r| r.offset);
+        self.process_from(records, start_offset)
+    }
+
+    /// Carries records through; the range they cover begins at `start_offset`.
+    pub fn process_from(&mut self, records: &Records, start_offset: i64) -> Staged {
+        let partition = records.partition().clone();
+        let state = self.state(&partition);
+        let builder = UsageBatchBuilder::new(partition.clone(), start_offset);
+        let duplicates_before = state.dedup.repeats();
+        let mut dedup = std::mem::take(&mut state.dedup);
+        let mut sink = OnceOnly {
+            builder,
+            dedup: &mut dedup,
+        };
+        for record in records.iter() {
+            sink.builder.set_record_time(record.time);
+            self.codec.decode_record(&partition, &record, &mut sink);
+        }
+        let mut builder = sink.builder;
+        let dead_letters = builder.take_dead_letters();
+        let usage_batch = builder.finish(records.next_offset());
+        let mut found = Found {
+            with_scores: self.with_scores,
+            ..Found::default()
+        };
+        let state = self.state(&partition);
+        let duplicates = dedup.repeats() - duplicates_before;
+        state.dedup = dedup;
+        state.detector.observe(&usage_batch, &mut found);
+        let Found { alerts, scores, .. } = found;
+        Staged {
+            usage_batch,
+            alerts,
+            scores,
+            dead_letters,
+            duplicates,
+        }
+    }
+
+    /// Judges what is still open, at the end of a backtest.
+    pub fn finish(&mut self) -> (Vec<Alert>, Vec<Anomaly>) {
+        let mut found = Found {
+            with_scores: self.with_scores,
+            ..Found::default()
+        };
+        for state in self.partitions.values_mut() {
+            state.detector.finish(&mut found);
+        }
+        (found.alerts, found.scores)
+    }
+
+    /// Returns keys with a baseline, bytes of state, and the lowest watermark.
+    pub fn vitals(&self) -> (usize, usize, Option<Timestamp>) {
+        let vitals = self
+            .partitions
+            .values()
+            .map(|state| state.detector.vitals());
+        vitals.fold((0, 0, None), |(keys, bytes, watermark), vitals| {
+            let lowest = match (watermark, vitals.watermark) {
+                (Some(one), Some(other)) => Some(std::cmp::min(one, other)),
+                (one, other) => one.or(other),
+            };
+            (keys + vitals.keys, bytes + vitals.state_bytes, lowest)
+        })
+    }
+
+    fn state(&mut self, partition: &Partition) -> &mut PartitionState {
+        let shared = match self.grouping {
+            Grouping::ByPartition => partition.clone(),
+            Grouping::All => Partition::new("all", 0),
+        };
+        self.partitions
+            .entry(shared)
+            .or_insert_with(|| PartitionState {
+                dedup: Dedup::default(),
+                detector: PartitionDetector::new(self.config.clone(), self.directory.clone()),
+            })
+    }
+}
+
+/// Keeps repeats out of the columns.
+struct OnceOnly<'d> {
+    builder: UsageBatchBuilder,
+    dedup: &'d mut Dedup,
+}
+
+impl EventSink for OnceOnly<'_> {
+    fn row(&mut self, row: &UsageRow<'_>, position: &Position) {
+        let part = |field: TextField| row.text(field).unwrap_or_default();
+        let (provider, account) = (part(TextField::Provider), part(TextField::Account));
+        if !self
+            .dedup
+            .is_repeat(provider, account, part(TextField::Id), row.time)
+        {
+            self.builder.row(row, position);
+        }
+    }
+
+    fn dead_letter(&mut self, dead_letter: DeadLetter) {
+        self.builder.dead_letter(dead_letter);
+    }
+}
+
+/// Gathers what the detector finds.
+#[derive(Default)]
+struct Found {
+    alerts: Vec<Alert>,
+    scores: Vec<Anomaly>,
+    with_scores: bool,
+}
+
+impl Findings for Found {
+    fn alert(&mut self, alert: Alert) {
+        self.alerts.push(alert);
+    }
+
+    fn wants_scores(&self) -> bool {
+        self.with_scores
+    }
+
+    fn score(&mut self, anomaly: Anomaly) {
+        self.scores.push(anomaly);
+    }
+}

@@ -1,0 +1,163 @@
+//! What Prometheus scrapes.
+
+use axum::extract::State;
+use axum::response::Response;
+use casebook::{OpenTotals, OutboxCounts};
+use model::{Reason, Timestamp};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::registry::Registry;
+
+use crate::reply::{Refusal, typed};
+use crate::{AppState, Vitals};
+
+/// The content type of OpenMetrics.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Labelled = Family<Vec<(&'static str, &'static str)>, Gauge>;
+
+/// Makes a registry of what stands now; nothing is kept between scrapes, so that the numbers
+/// cannot differ from those on the pages.
+pub(crate) async fn metrics(State(state): State<AppState>) -> Result<Response, Refusal> {
+    let mut registry = Registry::with_prefix("spikewatch");
+    add_vitals(&mut registry, &state.vitals.vitals());
+    add_incidents(&mut registry, state.casebook.open_totals().await?);
+    add_outbox(&mut registry, state.casebook.outbox_counts().await?);
+    add_dead_letters(&mut registry, &state.casebook.dead_letter_counts().await?);
+    let mut text = String::new();
+    match encode(&mut text, &registry) {
+        Ok(()) => Ok(typed(OPEN_METRICS, text)),
+        Err(_) => Err(Refusal::Question("metrics could not be written".to_owned())),
+    }
+}
+
+fn add_vitals(registry: &mut Registry, vitals: &Vitals) {
+    let counters = [
+        ("events", "Records read since the start", vitals.events),
+        ("rows", "Usage rows decoded since the start", vitals.rows),
+        (
+            "dead_letters",
+            "Records that could not be read, since the start",
+            vitals.dead_letters,
+        ),
+        (
+            "duplicates",
+            "Repeats that were dropped, since the start",
+            vitals.duplicates,
+        ),
+        (
+            "alerts",
+            "Alert revisions raised since the start",
+            vitals.alerts,
+        ),
+        (
+            "history_rows",
+            "Rows committed to history since the start",
+            vitals.history_rows,
+        ),
+    ];
+    for (name, help, value) in counters {
+        registry.register(name, help, ConstCounter::new(value));
+    }
+    let seconds = |time: Timestamp| Some(time.millis() as f64 / 1_000.0);
+    let gauges = [
+        (
+            "start_time_seconds",
+            "When the process started",
+            seconds(vitals.started_at),
+        ),
+        (
+            "events_per_second",
+            "Records read per second, lately",
+            Some(vitals.events_per_second),
+        ),
+        (
+            "keys_tracked",
+            "Keys with a baseline or on the way to one",
+            Some(vitals.keys_tracked as f64),
+        ),
+        (
+            "lag_records",
+            "Records in the log that were not read yet",
+            vitals.lag_records.map(|lag| lag as f64),
+        ),
+        (
+            "watermark_timestamp_seconds",
+            "The event time up to which everything has been seen",
+            vitals.watermark.and_then(seconds),
+        ),
+        (
+            "last_checkpoint_timestamp_seconds",
+            "When the last checkpoint was durable",
+            vitals.last_checkpoint.and_then(seconds),
+        ),
+        (
+            "caught_up",
+            "Whether everything in the log at the start has been read",
+            Some(f64::from(u8::from(vitals.caught_up))),
+        ),
+    ];
+    // What is unknown is left out: a 0 would be a lie that an alarm believes.
+    for (name, help, value) in gauges {
+        if let Some(value) = value {
+            registry.register(name, help, ConstGauge::new(value));
+        }
+    }
+}
+
+fn add_incidents(registry: &mut Registry, totals: OpenTotals) {
+    let gauges = [
+        ("incidents_open", "Open incidents", totals.incidents as f64),
+        (
+            "incident_keys_open",
+            "Keys of open incidents",
+            totals.keys as f64,
+        ),
+        (
+            "incident_cost_usd",
+            "Money above what was expected, over all open incidents",
+            totals.cost_so_far_usd.to_usd(),
+        ),
+        (
+            "incident_burn_usd_per_hour",
+            "Money above what was expected, per hour, over all open incidents",
+            totals.burn_usd_per_hour,
+        ),
+    ];
+    for (name, help, value) in gauges {
+        registry.register(name, help, ConstGauge::new(value));
+    }
+}
+
+fn add_outbox(registry: &mut Registry, counts: OutboxCounts) {
+    let messages = Labelled::default();
+    for (state, count) in [
+        ("pending", counts.pending),
+        ("sent", counts.sent),
+        ("dead", counts.dead),
+        ("suppressed", counts.suppressed),
+    ] {
+        set(&messages, "state", state, count);
+    }
+    registry.register("outbox_messages", "Messages to people by state", messages);
+}
+
+fn add_dead_letters(registry: &mut Registry, counts: &[(Reason, u64)]) {
+    let letters = Labelled::default();
+    for (reason, count) in counts {
+        set(&letters, "reason", reason.as_str(), *count);
+    }
+    registry.register(
+        "dead_letters_kept",
+        "Dead letters in the casebook by reason",
+        letters,
+    );
+}
+
+fn set(family: &Labelled, label: &'static str, value: &'static str, count: u64) {
+    family
+        .get_or_create(&vec![(label, value)])
+        .set(i64::try_from(count).unwrap_or(i64::MAX));
+}

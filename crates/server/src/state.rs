@@ -1,0 +1,61 @@
+//! What the pages are made from.
+
+use std::sync::Arc;
+
+use casebook::Casebook;
+use model::Timestamp;
+
+/// How the running service is doing, at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Vitals {
+    /// When the process started, by the wall clock.
+    pub started_at: Timestamp,
+    /// Records read since the start.
+    pub events: u64,
+    /// Records read per second, lately.
+    pub events_per_second: f64,
+    /// Usage rows decoded since the start.
+    pub rows: u64,
+    /// Records that could not be read, since the start.
+    pub dead_letters: u64,
+    /// Repeats that were dropped, since the start.
+    pub duplicates: u64,
+    /// Alert revisions raised since the start.
+    pub alerts: u64,
+    /// Keys with a baseline or on the way to one.
+    pub keys_tracked: u64,
+    /// Records in the log that were not read yet; `None` while unknown.
+    pub lag_records: Option<u64>,
+    /// The event time up to which everything has been seen; `None` before the first event.
+    pub watermark: Option<Timestamp>,
+    /// Whether everything that was in the log at the start has been read.
+    pub caught_up: bool,
+    /// When the last checkpoint was durable, by the wall clock.
+    pub last_checkpoint: Option<Timestamp>,
+    /// Rows committed to history since the start.
+    pub history_rows: u64,
+    /// The last thing that went wrong, kept until something else does.
+    pub last_error: Option<String>,
+}
+
+/// The door through which the running pipeline says how it is doing.
+pub trait VitalsSource: Send + Sync {
+    /// Returns the vitals now; called for each page and scrape, so it must not block.
+    fn vitals(&self) -> Vitals;
+}
+
+/// Vitals that stand still: of a casebook looked at without a running service, and in tests.
+impl VitalsSource for Vitals {
+    fn vitals(&self) -> Vitals {
+        self.clone()
+    }
+}
+
+/// What every request can see.
+#[derive(Clone)]
+pub struct AppState {
+    /// Alerts, incidents, actions and the audit.
+    pub casebook: Casebook,
+    /// How the service is doing.
+    pub vitals: Arc<dyn VitalsSource>,
+}

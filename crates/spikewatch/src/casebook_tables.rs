@@ -1,0 +1,90 @@
+//! The casebook's tables as SQL sees them.
+
+use async_trait::async_trait;
+use casebook::{AlertFilter, Casebook};
+use columns::arrow::array::RecordBatch;
+use columns::arrow::schema::SchemaRef;
+use columns::{Error, Table, TableSource};
+use serde_json::{Map, Value};
+
+/// Rows of one table that a query sees at most; the newest are kept.
+const MAX_ROWS: u32 = 100_000;
+
+/// One table of the casebook.
+pub(crate) struct CasebookTable {
+    pub(crate) casebook: Casebook,
+    pub(crate) table: Table,
+}
+
+impl CasebookTable {
+    async fn rows(&self) -> Result<Vec<Map<String, Value>>, casebook::Error> {
+        let casebook = &self.casebook;
+        Ok(match self.table {
+            Table::Alerts => {
+                let filter = AlertFilter {
+                    limit: MAX_ROWS,
+                    ..AlertFilter::default()
+                };
+                let mut rows = objects(&casebook.alerts(filter).await?);
+                rows.iter_mut().for_each(|row| drop(row.remove("series")));
+                rows
+            }
+            Table::Incidents => objects(&casebook.incidents(MAX_ROWS).await?),
+            Table::Actions => {
+                let mut rows = objects(&casebook.actions().await?);
+                rows.iter_mut().for_each(|row| rename(row, "key", "key_id"));
+                rows
+            }
+            Table::Audit => {
+                let mut rows = objects(&casebook.audit(MAX_ROWS).await?);
+                for row in &mut rows {
+                    if let Some(details) = row.get_mut("details") {
+                        *details = Value::String(details.to_string());
+                    }
+                }
+                rows
+            }
+            Table::Keys => {
+                let mut rows = objects(&casebook.keys().await?);
+                rows.iter_mut().for_each(|row| rename(row, "key", "key_id"));
+                rows
+            }
+            Table::DeadLetters => objects(&casebook.dead_letters(MAX_ROWS).await?),
+            // Scores are written by a backtest; the casebook keeps none.
+            Table::Scores => Vec::new(),
+        })
+    }
+}
+
+fn objects<T: serde::Serialize>(items: &[T]) -> Vec<Map<String, Value>> {
+    let object = |item| match serde_json::to_value(item) {
+        Ok(Value::Object(object)) => Some(object),
+        _ => None,
+    };
+    items.iter().filter_map(object).collect()
+}
+
+fn rename(row: &mut Map<String, Value>, from: &str, to: &str) {
+    if let Some(value) = row.remove(from) {
+        row.insert(to.to_owned(), value);
+    }
+}
+
+#[async_trait]
+impl TableSource for CasebookTable {
+    fn name(&self) -> &str {
+        self.table.name()
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.table.schema()
+    }
+
+    async fn batches(&self) -> Result<Vec<RecordBatch>, Error> {
+        let rows = self.rows().await.map_err(|err| Error::Storage {
+            message: format!("could not read table \"{}\": {err}", self.table.name()),
+            transient: true,
+        })?;
+        Ok(vec![self.table.batch(&rows)?])
+    }
+}

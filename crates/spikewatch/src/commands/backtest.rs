@@ -1,0 +1,159 @@
+//! `spikewatch backtest`.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use codec::{Codec, FingerprintSecret};
+use detector::{DetectorConfig, KeyDirectory};
+use model::{Alert, Anomaly, Inventory};
+use pipeline::{Grouping, Stages};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::cli::BacktestArgs;
+use crate::{config, files, wiring};
+
+/// One judged window, as `--scores` writes it.
+#[derive(Serialize)]
+struct Score<'a> {
+    key_id: &'a str,
+    account: &'a str,
+    provider: &'a str,
+    metric: &'a str,
+    window_start: model::Timestamp,
+    window_end: model::Timestamp,
+    observed: f64,
+    expected: f64,
+    expected_low: f64,
+    expected_high: f64,
+    p_value: f64,
+    neg_log_p: f64,
+    score: f64,
+}
+
+pub(crate) async fn run(file: Option<&Path>, args: BacktestArgs) -> anyhow::Result<ExitCode> {
+    let config = config::load_or_default(file)?;
+    let (detector, secret) = match &config {
+        Some(config) => (
+            config.detector.clone(),
+            wiring::fingerprint_secret(&config.fingerprint_secret_file())?,
+        ),
+        None => {
+            eprintln!("note: without --config keys are fingerprinted with the public test secret");
+            (
+                DetectorConfig::default(),
+                FingerprintSecret::public_test_secret(),
+            )
+        }
+    };
+    let inventory = match &args.inventory {
+        Some(path) => wiring::protected(files::inventory(path)?, &secret),
+        None => Inventory::default(),
+    };
+    let directory = Arc::new(KeyDirectory::new(&inventory));
+    let mut stages = Stages::new(Codec::new(secret), detector, directory, Grouping::All);
+    if args.scores.is_some() {
+        stages = stages.with_scores();
+    }
+    let mut alerts_out: Box<dyn Write> = match &args.alerts {
+        Some(path) => Box::new(files::create(path)?),
+        None => Box::new(std::io::stdout().lock()),
+    };
+    let mut scores_out = match &args.scores {
+        Some(path) => Some(ScoresOut::open(path)?),
+        None => None,
+    };
+    let (mut read, mut dead, mut repeats, mut raised) = (0u64, 0u64, 0u64, 0u64);
+    let started = std::time::Instant::now();
+    let mut write = |alerts: &[Alert], scores: &[Anomaly]| -> anyhow::Result<()> {
+        raised += alerts.iter().filter(|alert| alert.revision == 0).count() as u64;
+        for alert in alerts
+            .iter()
+            .filter(|alert| args.revisions || alert.revision == 0)
+        {
+            files::write_lines(&mut alerts_out, std::slice::from_ref(alert))?;
+        }
+        scores_out.as_mut().map_or(Ok(()), |out| out.write(scores))
+    };
+    for path in &args.events {
+        files::read_events(path, &mut |records| {
+            read += records.len() as u64;
+            let staged = stages.process(&records);
+            dead += staged.dead_letters.len() as u64;
+            repeats += staged.duplicates;
+            if let Some(letter) = staged.dead_letters.first()
+                && dead == staged.dead_letters.len() as u64
+            {
+                eprintln!("warning: {}: {}", letter.position, letter.detail);
+            }
+            write(&staged.alerts, &staged.scores)
+        })?;
+    }
+    let (alerts, scores) = stages.finish();
+    write(&alerts, &scores)?;
+    alerts_out.flush()?;
+    if let Some(out) = scores_out {
+        out.finish()?;
+    }
+    let seconds = started.elapsed().as_secs_f64().max(1e-3);
+    eprintln!(
+        "{read} events, {dead} dead letters, {repeats} duplicates, {raised} alerts, {:.0} events/s",
+        read as f64 / seconds
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where scores go.
+enum ScoresOut {
+    Lines(Box<dyn Write>),
+    /// Parquet is written whole at the end.
+    Parquet(std::path::PathBuf, Vec<serde_json::Value>),
+}
+
+impl ScoresOut {
+    fn open(path: &Path) -> anyhow::Result<Self> {
+        if path.extension().is_some_and(|ending| ending == "parquet") {
+            // Fail now rather than after the run.
+            drop(files::create(path)?);
+            return Ok(Self::Parquet(path.to_owned(), Vec::new()));
+        }
+        Ok(Self::Lines(Box::new(files::create(path)?)))
+    }
+
+    fn write(&mut self, scores: &[Anomaly]) -> anyhow::Result<()> {
+        for anomaly in scores {
+            let score = Score {
+                key_id: &anomaly.entity.key,
+                account: &anomaly.entity.account,
+                provider: &anomaly.entity.provider,
+                metric: anomaly.metric.as_str(),
+                window_start: anomaly.window.start,
+                window_end: anomaly.window.end,
+                observed: anomaly.observed,
+                expected: anomaly.expected,
+                expected_low: anomaly.expected_low,
+                expected_high: anomaly.expected_high,
+                p_value: (-anomaly.neg_log_p).exp(),
+                neg_log_p: anomaly.neg_log_p,
+                score: anomaly.score,
+            };
+            match self {
+                Self::Lines(out) => files::write_lines(out, &[score])?,
+                Self::Parquet(_, rows) => rows.push(json!(score)),
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        match self {
+            Self::Lines(mut out) => Ok(out.flush()?),
+            Self::Parquet(path, rows) => {
+                let batch = columns::Table::Scores.batch(&rows)?;
+                Ok(history::write_parquet(&path, batch.schema(), &[batch])?)
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! `spikewatch check`.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use ingest::KafkaSink;
+
+use crate::cli::CheckArgs;
+use crate::config::{self, Config};
+use crate::{files, wiring};
+
+/// How long a server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(crate) async fn run(file: Option<&Path>, args: CheckArgs) -> anyhow::Result<ExitCode> {
+    let config = config::load(file)?;
+    let name = config::find(file).unwrap_or_default();
+    println!("ok    {} is understood", name.display());
+    let mut failures = 0;
+    let mut say = |what: String, outcome: Result<String, String>| match outcome {
+        Ok(text) => println!("ok    {what}: {text}"),
+        Err(text) => {
+            failures += 1;
+            println!("fail  {what}: {text}");
+        }
+    };
+    if let Some(inventory) = &config.inventory.file {
+        let outcome = files::inventory(inventory)
+            .map(|inventory| format!("{} keys", inventory.keys.len()))
+            .map_err(|err| format!("{err:#}"));
+        say(format!("inventory {}", inventory.display()), outcome);
+    }
+    match notify::channels(config.notify.clone()) {
+        Ok(channels) if args.no_environment => {
+            say(
+                "notify".to_owned(),
+                Ok(listed(&wiring::channel_names(&channels))),
+            );
+        }
+        Ok(channels) => {
+            for channel in channels {
+                let outcome = channel.probe().await;
+                say(
+                    format!("notify.{}", channel.name()),
+                    outcome
+                        .map(|()| "reached".to_owned())
+                        .map_err(|err| err.to_string()),
+                );
+            }
+        }
+        Err(err) => say("notify".to_owned(), Err(chain(&err))),
+    }
+    let clock: std::sync::Arc<dyn model::Clock> = std::sync::Arc::new(model::SystemClock);
+    match respond::connectors(config.respond.clone(), &clock) {
+        Ok(connectors) => {
+            let names: Vec<String> = connectors
+                .iter()
+                .map(|connector| connector.name().to_owned())
+                .collect();
+            say("respond".to_owned(), Ok(listed(&names)));
+        }
+        Err(err) => say("respond".to_owned(), Err(chain(&err))),
+    }
+    if !args.no_environment {
+        reach_kafka(&config, &mut say).await;
+    }
+    if failures > 0 {
+        eprintln!("error: {failures} of the checks failed");
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn reach_kafka(config: &Config, say: &mut impl FnMut(String, Result<String, String>)) {
+    let kafka = config.kafka.clone();
+    let probed = tokio::task::spawn_blocking(move || KafkaSink::probe(&kafka, PATIENCE)).await;
+    match probed {
+        Ok(Ok(topics)) => {
+            for (topic, partitions) in topics {
+                let text = match partitions {
+                    0 => "does not exist yet; run waits for it".to_owned(),
+                    1 => "1 partition".to_owned(),
+                    many => format!("{many} partitions"),
+                };
+                say(format!("kafka topic {topic}"), Ok(text));
+            }
+        }
+        Ok(Err(err)) => say("kafka".to_owned(), Err(err.to_string())),
+        Err(err) => say("kafka".to_owned(), Err(err.to_string())),
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() {
+        "none configured".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+fn chain(err: &dyn std::error::Error) -> String {
+    let mut text = err.to_string();
+    let mut source = err.source();
+    while let Some(err) = source {
+        text.push_str(&format!(": {err}"));
+        source = err.source();
+    }
+    text
+}

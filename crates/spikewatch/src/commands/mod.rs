@@ -1,0 +1,13 @@
+//! One file a command.
+
+pub(crate) mod act;
+pub(crate) mod backtest;
+pub(crate) mod cases;
+pub(crate) mod check;
+pub(crate) mod decode;
+pub(crate) mod demo;
+pub(crate) mod evaluate;
+pub(crate) mod run;
+pub(crate) mod show_config;
+pub(crate) mod simulate;
+pub(crate) mod sql;

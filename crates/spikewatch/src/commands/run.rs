@@ -1,0 +1,140 @@
+//! `spikewatch run`.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use ingest::StopAt;
+use pipeline::RunSummary;
+use serde_json::json;
+use tracing::{info, warn};
+
+use crate::cli::RunArgs;
+use crate::{config, process, wiring};
+
+/// How long the last messages may take before the process ends.
+const DRAIN: Duration = Duration::from_secs(10);
+
+pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<ExitCode> {
+    let config = config::load(file)?;
+    let cancel = process::stop_on_signal()?;
+    let stop_at = if args.until_end {
+        StopAt::End
+    } else {
+        StopAt::Never
+    };
+    let link_base = format!("http://{}", config.server.listen);
+    let service = wiring::assemble(
+        &config,
+        wiring::Choices {
+            stop_at,
+            on_alerts: Box::new(|alerts| {
+                for alert in alerts {
+                    info!(
+                        alert = %alert.alert_id,
+                        revision = alert.revision,
+                        severity = alert.severity.as_str(),
+                        account = alert.account,
+                        key = alert.key_id,
+                        "alert"
+                    );
+                }
+            }),
+            link_base: Some(link_base),
+        },
+    )
+    .await?;
+    // A finite run has no pages: it may stand beside a service.
+    let pages = if args.until_end {
+        None
+    } else {
+        let server = server::bind(&config.server, service.app_state).await?;
+        info!(address = %server.local_addr(), "pages are served");
+        Some(tokio::spawn(server.serve(cancel.child_token())))
+    };
+    if let Some(socket) = service.live_socket {
+        tokio::spawn(socket.serve());
+    }
+    let delivering = cancel.child_token();
+    let deliverer = std::sync::Arc::new(service.deliverer);
+    let deliveries = (!args.until_end).then(|| {
+        let (deliverer, delivering) = (deliverer.clone(), delivering.clone());
+        tokio::spawn(async move { deliverer.run(delivering).await })
+    });
+    let progress = args
+        .until_end
+        .then(|| tokio::spawn(report(service.vitals.clone())));
+
+    let summary = service.pipeline.run(cancel.clone()).await;
+    if let Some(progress) = progress {
+        progress.abort();
+    }
+    cancel.cancel();
+    if let Some(deliveries) = deliveries {
+        deliveries.await.context("deliver messages")?;
+    }
+    let summary = summary?;
+    deliverer.drain(DRAIN).await;
+    if let Some(pages) = pages
+        && let Ok(Err(error)) = tokio::time::timeout(Duration::from_secs(5), pages).await?
+    {
+        warn!(%error, "the pages did not end cleanly");
+    }
+    service.casebook.close().await;
+    drop(service.lock);
+    tell(&summary);
+    if let Some(stats) = &args.stats {
+        write_stats(stats, &summary)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows progress on a terminal once a second.
+async fn report(vitals: std::sync::Arc<pipeline::PipelineVitals>) {
+    use std::io::IsTerminal;
+    use std::sync::atomic::Ordering;
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let read = vitals.records.load(Ordering::Relaxed);
+        let alerts = vitals.alerts.load(Ordering::Relaxed);
+        eprint!("\r{read} events read, {alerts} alerts ");
+    }
+}
+
+fn tell(summary: &RunSummary) {
+    eprintln!(
+        "{} events read ({} rows new, {} known), {} dead letters, {} duplicates, {} new alerts, {:.0} events/s",
+        summary.events,
+        summary.rows_written,
+        summary.rows_known,
+        summary.dead_letters,
+        summary.duplicates,
+        summary.alerts,
+        rate(summary),
+    );
+}
+
+fn rate(summary: &RunSummary) -> f64 {
+    summary.events as f64 / summary.seconds.max(1e-3)
+}
+
+fn write_stats(path: &Path, summary: &RunSummary) -> anyhow::Result<()> {
+    let stats = json!({
+        "events": summary.events,
+        "bytes": summary.bytes,
+        "seconds": summary.seconds,
+        "events_per_second": rate(summary),
+        "dead_letters": summary.dead_letters,
+        "duplicates": summary.duplicates,
+        "alerts": summary.alerts,
+        "rows_written": summary.rows_written,
+        "rows_known": summary.rows_known,
+        "peak_memory_bytes": process::peak_memory_bytes(),
+    });
+    std::fs::write(path, format!("{stats:#}\n"))
+        .with_context(|| format!("write \"{}\"", path.display()))
+}

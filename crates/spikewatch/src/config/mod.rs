@@ -1,0 +1,180 @@
+//! The configuration: raw form first (what was typed), checked form after.
+
+mod error;
+mod load;
+mod secrets;
+
+use std::path::{Path, PathBuf};
+
+use detector::DetectorConfig;
+use history::{HistoryConfig, QueryLimits};
+use ingest::KafkaConfig;
+use notify::NotifyConfig;
+use respond::RespondConfig;
+use serde::Deserialize;
+use server::ServerConfig;
+
+pub(crate) use error::ConfigError;
+pub(crate) use load::{find, load, load_or_default, shown};
+
+/// `spikewatch.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// History, casebook and secrets live below it unless their own url says otherwise.
+    pub(crate) data_dir: PathBuf,
+    /// Where usage events are read from.
+    pub(crate) kafka: KafkaConfig,
+    #[serde(default)]
+    pub(crate) detector: DetectorConfig,
+    #[serde(default)]
+    pub(crate) history: HistoryConfig,
+    #[serde(default)]
+    pub(crate) casebook: CasebookConfig,
+    #[serde(default)]
+    pub(crate) inventory: InventoryConfig,
+    #[serde(default)]
+    pub(crate) notify: NotifyConfig,
+    #[serde(default)]
+    pub(crate) respond: RespondConfig,
+    #[serde(default)]
+    pub(crate) server: ServerConfig,
+    #[serde(default)]
+    pub(crate) sql: SqlConfig,
+    #[serde(default)]
+    pub(crate) identity: IdentityConfig,
+}
+
+/// `[casebook]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CasebookConfig {
+    /// `sqlite:PATH`; without it `casebook.db` below `data_dir`.
+    pub(crate) url: Option<String>,
+}
+
+/// `[inventory]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct InventoryConfig {
+    /// A file as of `schemas/inventory.v1.schema.json`, read at start.
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// `[sql]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SqlConfig {
+    /// Reserved for the PostgreSQL wire, which this version does not serve yet.
+    pub(crate) listen: Option<std::net::SocketAddr>,
+    /// Bytes of working memory of one query.
+    pub(crate) memory_bytes: usize,
+    /// Seconds that one query may take.
+    pub(crate) timeout_secs: u64,
+    /// Rows that one query may return.
+    pub(crate) max_rows: usize,
+}
+
+impl Default for SqlConfig {
+    fn default() -> Self {
+        let limits = QueryLimits::default();
+        Self {
+            listen: None,
+            memory_bytes: limits.memory_bytes,
+            timeout_secs: limits.timeout_secs,
+            max_rows: limits.rows,
+        }
+    }
+}
+
+impl SqlConfig {
+    pub(crate) fn limits(&self) -> QueryLimits {
+        QueryLimits {
+            memory_bytes: self.memory_bytes,
+            timeout_secs: self.timeout_secs,
+            rows: self.max_rows,
+            ..QueryLimits::default()
+        }
+    }
+}
+
+/// `[identity]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct IdentityConfig {
+    /// The secret that keys fingerprints; instances share it. Made below `data_dir` if not given.
+    pub(crate) fingerprint_secret_file: Option<PathBuf>,
+}
+
+impl Config {
+    /// Returns where the history lies.
+    pub(crate) fn history_url(&self) -> String {
+        let below = || self.data_dir.join("history").display().to_string();
+        self.history.url.clone().unwrap_or_else(below)
+    }
+
+    /// Returns where the casebook lies.
+    pub(crate) fn casebook_path(&self) -> PathBuf {
+        match self
+            .casebook
+            .url
+            .as_deref()
+            .and_then(|url| url.strip_prefix("sqlite:"))
+        {
+            Some(path) => PathBuf::from(path.trim_start_matches("//")),
+            None => self.data_dir.join("casebook.db"),
+        }
+    }
+
+    /// Returns where live rows are lent.
+    pub(crate) fn live_socket(&self) -> PathBuf {
+        self.data_dir.join("live.sock")
+    }
+
+    /// Returns where the fingerprint secret lies.
+    pub(crate) fn fingerprint_secret_file(&self) -> PathBuf {
+        let below = || self.data_dir.join("fingerprint-secret");
+        self.identity
+            .fingerprint_secret_file
+            .clone()
+            .unwrap_or_else(below)
+    }
+
+    /// Checks what the types cannot say.
+    pub(crate) fn validate(&self, file: &Path) -> Result<(), ConfigError> {
+        let refuse = |key: &str, message: String| Err(ConfigError::value(file, key, message));
+        if self.kafka.topics.is_empty() {
+            return refuse("kafka.topics", "names no topic".to_owned());
+        }
+        if let Some(property) = self.kafka.refused_properties().first() {
+            return refuse(
+                "kafka.properties",
+                format!("\"{property}\" cannot be set: the delivery promises rest on it"),
+            );
+        }
+        let secure = self.kafka.properties.get("security.protocol");
+        if !cfg!(feature = "kafka-tls")
+            && secure.is_some_and(|protocol| protocol.to_lowercase() != "plaintext")
+        {
+            let message = "this binary was built without TLS and SASL to Kafka; build it with \
+                           --features kafka-tls, or use the container image";
+            return refuse("kafka.properties", message.to_owned());
+        }
+        if let Some(url) = &self.casebook.url
+            && !url.starts_with("sqlite:")
+        {
+            return refuse("casebook.url", format!("\"{url}\" is not a sqlite: url"));
+        }
+        let budget = self.detector.false_alerts_per_1000_key_days;
+        if !(0.001..=1000.0).contains(&budget) {
+            return refuse(
+                "detector.false_alerts_per_1000_key_days",
+                format!("{budget} is not between 0.001 and 1000"),
+            );
+        }
+        if let Err(err) = self.server.validate() {
+            return refuse("server", err.to_string());
+        }
+        Ok(())
+    }
+}

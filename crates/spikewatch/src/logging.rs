@@ -1,0 +1,31 @@
+//! Talk goes to stderr.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Command};
+
+/// Sets up log lines: the service talks at info, commands only warn.
+pub(crate) fn init(cli: &Cli) {
+    let usual = match cli.command {
+        Command::Run(_) => "info",
+        _ => "warn",
+    };
+    let asked = cli.log.as_deref().unwrap_or(usual);
+    // The engines below are only of interest when something is wrong with them.
+    let quiet = "datafusion=warn,delta_kernel=error,deltalake_core=error,sqlx=warn,hyper=warn,\
+                 reqwest=warn,rustls=warn,lettre=warn,object_store=warn,buoyant_kernel=error";
+    let filter = EnvFilter::try_new(format!("{asked},{quiet}"))
+        .unwrap_or_else(|_| EnvFilter::new(format!("{usual},{quiet}")));
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colour);
+    if cli.log_json {
+        lines.json().init();
+    } else {
+        lines.init();
+    }
+}

@@ -1,0 +1,48 @@
+//! This process: memory, signals, who runs it.
+
+use model::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Returns the largest memory the process has held, in bytes, as Linux counts it.
+pub(crate) fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// Returns a token that is cancelled by SIGINT or SIGTERM; the second one ends at once, which
+/// is safe: what is not committed is read again.
+pub(crate) fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        let mut next = async || {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        next().await;
+        tracing::info!("stopping; once more to stop at once");
+        cancelled.cancel();
+        next().await;
+        std::process::exit(130);
+    });
+    Ok(token)
+}
+
+/// Names who typed a command, for the audit.
+pub(crate) fn actor() -> String {
+    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
+    format!("cli:{}", user.unwrap_or_else(|_| "unknown".to_owned()))
+}
+
+/// Returns the wall clock.
+pub(crate) fn now() -> Timestamp {
+    use model::Clock;
+    model::SystemClock.now()
+}

@@ -1,0 +1,276 @@
+//! Plugging the rooms of the house together.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use casebook::Casebook;
+use codec::{Codec, FingerprintSecret};
+use columns::LiveRows;
+use detector::KeyDirectory;
+use history::{History, LiveSocket};
+use ingest::{KafkaSink, KafkaSource, StopAt};
+use model::{Alert, AlertChannel, EventSource, Inventory, SystemClock, Timestamp};
+use pipeline::{
+    CheckpointConfig, DeadLetterTopic, Deliverer, Grouping, Pipeline, PipelineVitals, Stages,
+};
+use server::{AppState, Vitals, VitalsSource};
+use tracing::warn;
+
+use crate::config::Config;
+use crate::lock::DataDirLock;
+use crate::{files, process};
+
+/// Everything that one service consists of, ready to run.
+pub(crate) struct Service {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) deliverer: Deliverer,
+    pub(crate) casebook: Casebook,
+    pub(crate) vitals: Arc<PipelineVitals>,
+    pub(crate) app_state: AppState,
+    pub(crate) live_socket: Option<LiveSocket>,
+    pub(crate) lock: DataDirLock,
+}
+
+/// What the callers of [`assemble`] decide.
+pub(crate) struct Choices {
+    pub(crate) stop_at: StopAt,
+    /// Called with the alerts of each batch once they are durable.
+    pub(crate) on_alerts: Box<dyn FnMut(&[Alert]) + Send>,
+    /// Where incidents can be looked at.
+    pub(crate) link_base: Option<String>,
+}
+
+/// Opens everything a service needs, in the order in which it can fail most cheaply.
+pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Result<Service> {
+    let lock = DataDirLock::take(&config.data_dir)?;
+    let secret = fingerprint_secret(&config.fingerprint_secret_file())?;
+    let channels = notify::channels(config.notify.clone()).context("set up [notify]")?;
+    let casebook = open_casebook(config).await?;
+    let inventory = load_inventory(config, &secret, &casebook).await?;
+    let history = History::open(&config.history_url(), &config.kafka.cluster)
+        .await
+        .context("open history")?;
+    let source = KafkaSource::open(&config.kafka, Default::default(), choices.stop_at)
+        .context("open Kafka")?;
+    let sink = KafkaSink::open(&config.kafka).context("open Kafka")?;
+    let vitals = Arc::new(PipelineVitals::default());
+    let live = LiveRows::default();
+    let live_socket = match LiveSocket::bind(&config.live_socket(), live.clone()) {
+        Ok(socket) => Some(socket),
+        Err(error) => {
+            warn!(%error, "other processes cannot see rows before they are committed");
+            None
+        }
+    };
+    let app_vitals = AppVitals::new(vitals.clone(), source.lag());
+    let stages = Stages::new(
+        Codec::new(secret),
+        config.detector.clone(),
+        Arc::new(KeyDirectory::new(&inventory)),
+        Grouping::ByPartition,
+    );
+    let clock = Arc::new(SystemClock);
+    let pipeline = Pipeline {
+        source: Box::new(source) as Box<dyn EventSource>,
+        stages,
+        casebook: casebook.clone(),
+        channels: channels
+            .iter()
+            .map(|channel| channel.name().to_owned())
+            .collect(),
+        history: Arc::new(history),
+        live,
+        dead_letter_topic: Some(DeadLetterTopic {
+            sink: Arc::new(sink),
+            topic: config.kafka.dead_letter_topic.clone(),
+        }),
+        checkpoint: CheckpointConfig {
+            rows: config.history.commit_rows.max(1),
+            interval: Duration::from_secs(config.history.commit_interval_secs.max(1)),
+        },
+        vitals: vitals.clone(),
+        clock: clock.clone(),
+        on_alerts: choices.on_alerts,
+    };
+    let deliverer = Deliverer {
+        casebook: casebook.clone(),
+        channels,
+        vitals: vitals.clone(),
+        clock,
+        link_base: choices.link_base,
+    };
+    let app_state = AppState {
+        casebook: casebook.clone(),
+        vitals: Arc::new(app_vitals),
+    };
+    Ok(Service {
+        pipeline,
+        deliverer,
+        casebook,
+        vitals,
+        app_state,
+        live_socket,
+        lock,
+    })
+}
+
+/// Opens the casebook of a data folder.
+pub(crate) async fn open_casebook(config: &Config) -> anyhow::Result<Casebook> {
+    let path = config.casebook_path();
+    Casebook::open(&path)
+        .await
+        .with_context(|| format!("open casebook \"{}\"", path.display()))
+}
+
+/// Opens the casebook of a data folder that must be there already.
+pub(crate) async fn existing_casebook(config: &Config) -> anyhow::Result<Casebook> {
+    let path = config.casebook_path();
+    if !path.exists() {
+        bail!(
+            "there is no casebook at \"{}\" yet; `spikewatch run` makes it",
+            path.display()
+        );
+    }
+    open_casebook(config).await
+}
+
+/// Reads the inventory file, keeps keys out of it as out of events, and puts it into the casebook.
+async fn load_inventory(
+    config: &Config,
+    secret: &FingerprintSecret,
+    casebook: &Casebook,
+) -> anyhow::Result<Inventory> {
+    if let Some(file) = &config.inventory.file {
+        let inventory = protected(files::inventory(file)?, secret);
+        casebook
+            .put_inventory(&inventory)
+            .await
+            .context("store the inventory")?;
+    }
+    casebook.inventory().await.context("read the inventory")
+}
+
+/// Gives keys of an inventory the same identity as the codec gives those of events.
+pub(crate) fn protected(mut inventory: Inventory, secret: &FingerprintSecret) -> Inventory {
+    let identify = |key: &mut String| {
+        *key = secret.identify(std::mem::take(key).into()).key.into_owned();
+    };
+    for entry in &mut inventory.keys {
+        identify(&mut entry.key);
+        entry.replaces.iter_mut().for_each(identify);
+    }
+    inventory
+        .changes
+        .iter_mut()
+        .filter_map(|change| change.key.as_mut())
+        .for_each(identify);
+    inventory
+}
+
+/// Reads the secret that keys fingerprints, or makes one that only its owner can read.
+pub(crate) fn fingerprint_secret(path: &Path) -> anyhow::Result<FingerprintSecret> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let failed = || format!("use fingerprint secret \"{}\"", path.display());
+    if !path.exists() {
+        let mut random = [0u8; 32];
+        let mut source = std::fs::File::open("/dev/urandom").with_context(failed)?;
+        std::io::Read::read_exact(&mut source, &mut random).with_context(failed)?;
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .with_context(failed)?;
+        file.write_all(hex::encode(random).as_bytes())
+            .with_context(failed)?;
+        file.sync_all().with_context(failed)?;
+    }
+    let text = std::fs::read_to_string(path).with_context(failed)?;
+    let text = text.trim();
+    if text.len() < 32 {
+        bail!(
+            "fingerprint secret \"{}\" is shorter than 32 characters",
+            path.display()
+        );
+    }
+    Ok(FingerprintSecret::new(text.as_bytes()))
+}
+
+/// The pipeline's vitals as the pages want them.
+struct AppVitals {
+    vitals: Arc<PipelineVitals>,
+    lag: Arc<AtomicU64>,
+    started: Instant,
+    started_at: Timestamp,
+    rate: std::sync::Mutex<(Instant, u64, f64)>,
+}
+
+impl AppVitals {
+    fn new(vitals: Arc<PipelineVitals>, lag: Arc<AtomicU64>) -> Self {
+        let started = Instant::now();
+        let rate = std::sync::Mutex::new((started, 0, 0.0));
+        Self {
+            vitals,
+            lag,
+            started,
+            started_at: process::now(),
+            rate,
+        }
+    }
+
+    /// Returns records a second over at least the last second.
+    fn events_per_second(&self, records: u64) -> f64 {
+        let mut rate = self
+            .rate
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (since, before, last) = *rate;
+        let elapsed = since.elapsed().as_secs_f64();
+        if elapsed < 1.0 {
+            let whole = self.started.elapsed().as_secs_f64().max(0.001);
+            return if last > 0.0 {
+                last
+            } else {
+                records as f64 / whole
+            };
+        }
+        let now = (records - before) as f64 / elapsed;
+        *rate = (Instant::now(), records, now);
+        now
+    }
+}
+
+impl VitalsSource for AppVitals {
+    fn vitals(&self) -> Vitals {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let events = count(&self.vitals.records);
+        Vitals {
+            started_at: self.started_at,
+            events,
+            events_per_second: self.events_per_second(events),
+            rows: count(&self.vitals.rows),
+            dead_letters: count(&self.vitals.dead_letters),
+            duplicates: count(&self.vitals.duplicates),
+            alerts: count(&self.vitals.alerts),
+            keys_tracked: count(&self.vitals.keys),
+            lag_records: Some(self.lag.load(Ordering::Relaxed)),
+            watermark: self.vitals.watermark(),
+            caught_up: self.vitals.caught_up.load(Ordering::Relaxed),
+            last_checkpoint: self.vitals.last_checkpoint(),
+            history_rows: count(&self.vitals.history_rows),
+            last_error: self.vitals.last_error(),
+        }
+    }
+}
+
+/// Names the channels that are configured.
+pub(crate) fn channel_names(channels: &[Arc<dyn AlertChannel>]) -> Vec<String> {
+    channels
+        .iter()
+        .map(|channel| channel.name().to_owned())
+        .collect()
+}

@@ -13,12 +13,13 @@ use columns::{Error, HistoryReader, TableSource, usage_schema};
 use datafusion::catalog::MemTable;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use deltalake_core::kernel::scalars::ScalarExt;
 use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::{StreamExt, TryStreamExt};
 use model::Partition;
 use url::Url;
 
-use crate::commit::{DAY_COLUMN, app_id, load, table_url};
+use crate::commit::{app_id, load, table_url};
 use crate::config::QueryLimits;
 use crate::error::{query, storage};
 use crate::provider::{DayFile, UsageEvents, check_schema};
@@ -211,19 +212,17 @@ async fn files_of(table: &DeltaTable) -> Result<Vec<DayFile>, Error> {
     views
         .iter()
         .map(|view| {
-            let add = view.add_action();
-            let day = add.partition_values.get(DAY_COLUMN).cloned().flatten();
-            let day = day
-                .as_deref()
-                .and_then(days_since_epoch)
-                .ok_or_else(|| Error::Storage {
-                    message: format!("file \"{}\" has no day", add.path),
-                    transient: false,
-                })?;
             let path = view.object_store_path().to_string();
+            let values = view.partition_values();
+            let day = values.as_ref().and_then(|values| values.values().first());
+            let day = day.and_then(|day| days_since_epoch(&day.serialize()));
+            let day = day.ok_or_else(|| Error::Storage {
+                message: format!("file \"{path}\" has no day"),
+                transient: false,
+            })?;
             Ok(DayFile {
                 path,
-                size: add.size.unsigned_abs(),
+                size: view.size().unsigned_abs(),
                 day,
             })
         })

@@ -40,7 +40,7 @@ pub struct Deliverer {
 
 impl Deliverer {
     /// Delivers until `cancel` says stop.
-    pub async fn run(self, cancel: CancellationToken) {
+    pub async fn run(&self, cancel: CancellationToken) {
         while !self.vitals.caught_up.load(Ordering::Relaxed) {
             tokio::select! {
                 () = cancel.cancelled() => return,

@@ -57,7 +57,7 @@ pub struct Pipeline {
     /// The wall clock, for the time of checkpoints.
     pub clock: Arc<dyn Clock>,
     /// Called with the alerts of each batch once they are durable.
-    pub on_alerts: Box<dyn FnMut(&[Alert]) + Send>,
+    pub on_alerts: Box<dyn FnMut(&[Alert]) + Send + Sync>,
 }
 
 /// What a run did.
@@ -153,7 +153,7 @@ struct Run {
     dead_letter_topic: Option<DeadLetterTopic>,
     vitals: Arc<PipelineVitals>,
     clock: Arc<dyn Clock>,
-    on_alerts: Box<dyn FnMut(&[Alert]) + Send>,
+    on_alerts: Box<dyn FnMut(&[Alert]) + Send + Sync>,
     cancel: CancellationToken,
     /// The next offset of each partition that has been staged since the last checkpoint.
     pending: BTreeMap<Partition, i64>,

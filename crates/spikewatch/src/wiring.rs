@@ -39,7 +39,7 @@ pub(crate) struct Service {
 pub(crate) struct Choices {
     pub(crate) stop_at: StopAt,
     /// Called with the alerts of each batch once they are durable.
-    pub(crate) on_alerts: Box<dyn FnMut(&[Alert]) + Send>,
+    pub(crate) on_alerts: Box<dyn FnMut(&[Alert]) + Send + Sync>,
     /// Where incidents can be looked at.
     pub(crate) link_base: Option<String>,
 }

@@ -9,7 +9,7 @@
 use model::Timestamp;
 
 use crate::grid::Grid;
-use crate::windows::{BUCKET_MILLIS, BUCKETS_AN_HOUR, METRICS, SCALES, Scale};
+use crate::windows::{BUCKET_MILLIS, BUCKETS_AN_HOUR, METRICS, NOVELTY, SCALES, Scale};
 
 /// Buckets a day and a week.
 const BUCKETS_A_DAY: i64 = 24 * BUCKETS_AN_HOUR;
@@ -252,7 +252,7 @@ impl Baseline {
     }
 
     fn learn_unit(&mut self, slot: usize, metric: usize, lesson: &Lesson) -> f32 {
-        if metric != 0 {
+        if metric != 0 && metric != NOVELTY {
             let at = Scale::TenMinutes as usize;
             let (value, requests) = (lesson.sums[metric][at], lesson.sums[0][at]);
             let weight = f64::from(lesson.weight);
@@ -281,7 +281,12 @@ impl Baseline {
             // Clipped, so that one burst does not make the key blind.
             cells[2 * at] = cells[2 * at] * decay + weight * excess.clamp(-1.0, 25.0);
             cells[2 * at + 1] = cells[2 * at + 1] * decay + weight;
-            let residual = ((count + 1.0) / (mean + 1.0)).ln().clamp(-3.0, 3.0);
+            // Only what lies above counts: the tests are one-sided, and idle hours would make
+            // the upper side look wild. For a symmetric spread the mean square is the same.
+            let residual = ((count + 1.0) / (mean + 1.0)).ln().min(3.0);
+            if residual <= 0.0 {
+                continue;
+            }
             let cells = self.residual[metric].row_mut(slot);
             cells[2 * at] = cells[2 * at] * decay + lesson.weight * residual * residual;
             cells[2 * at + 1] = cells[2 * at + 1] * decay + lesson.weight;

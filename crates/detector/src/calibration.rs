@@ -1,18 +1,14 @@
 //! How often a key does something as bad as this: peaks over a threshold, in episodes a day.
 //!
-//! Exceedances of the nominal rarity over [`THRESHOLD`] are de-clustered; their number and
+//! Exceedances of the nominal rarity over [`Scale::threshold`] are de-clustered; their number and
 //! mean excess, drawn to a prior, give the expected episodes a day as bad or worse
 //! (Pickands 1975; Davison and Smith 1990). This is what an alert's budget is spent in.
 
 use crate::grid::Grid;
 use crate::windows::{METRICS, SCALES, Scale};
 
-/// The nominal rarity from which a window is an exceedance: one in a hundred and fifty.
-pub(crate) const THRESHOLD: f64 = 5.0;
-
-/// Clusters a day and mean excess of a key that nothing is known of, and the evidence that is
-/// worth, in days and clusters.
-const PRIOR_CLUSTERS_A_DAY: f64 = 0.3;
+/// The mean excess of a key that nothing is known of, and the evidence that this and
+/// [`Scale::prior_clusters_a_day`] are worth, in days and clusters.
 const PRIOR_EXCESS: f64 = 2.0;
 const PRIOR_DAYS: f64 = 3.0;
 const PRIOR_CLUSTERS: f64 = 5.0;
@@ -79,7 +75,7 @@ impl Calibration {
                 tail.size_squared *= decay as f32;
                 if tail.peak > 0.0 && bucket - tail.last > scale.cluster_gap_buckets() {
                     tail.clusters += 1.0;
-                    tail.excess += tail.peak - THRESHOLD as f32;
+                    tail.excess += tail.peak - scale.threshold() as f32;
                     tail.size += tail.peak_size;
                     tail.size_squared += tail.peak_size * tail.peak_size;
                     tail.peak = 0.0;
@@ -99,7 +95,7 @@ impl Calibration {
         rarity: f64,
         size: f64,
     ) {
-        if rarity <= THRESHOLD {
+        if rarity <= scale.threshold() {
             return;
         }
         let tail = &mut self.tails[metric].row_mut(slot)[scale as usize];
@@ -118,14 +114,14 @@ impl Calibration {
         rarity: f64,
         size: f64,
     ) -> f64 {
-        if rarity <= THRESHOLD {
+        if rarity <= scale.threshold() {
             // Below the threshold the question is not asked; an ordinary window is no episode.
             return f64::from(144u32 / scale.cluster_gap_buckets() as u32).max(1.0);
         }
         let tail = &self.tails[metric].row(slot)[scale as usize];
         let days = self.days.row(slot)[0];
         let clusters = f64::from(tail.clusters);
-        let rate = (clusters + PRIOR_DAYS * PRIOR_CLUSTERS_A_DAY) / (days + PRIOR_DAYS);
+        let rate = (clusters + PRIOR_DAYS * scale.prior_clusters_a_day()) / (days + PRIOR_DAYS);
         if clusters >= CLUSTERS_TO_KNOW_SIZES {
             let mean = f64::from(tail.size) / clusters;
             let scatter = (f64::from(tail.size_squared) - clusters * mean * mean).max(0.0);
@@ -139,7 +135,7 @@ impl Calibration {
         let excess = ((f64::from(tail.excess) + PRIOR_CLUSTERS * PRIOR_EXCESS)
             / (clusters + PRIOR_CLUSTERS))
             .max(SMALLEST_EXCESS);
-        rate * (-(rarity - THRESHOLD) / excess).exp().max(1e-300)
+        rate * (-(rarity - scale.threshold()) / excess).exp().max(1e-300)
     }
 
     pub(crate) fn bytes(&self) -> usize {

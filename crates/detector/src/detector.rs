@@ -19,8 +19,11 @@ use crate::episode::{
 use crate::explain::{Telling, tell};
 use crate::judge::{Verdict, band, judge, worth_judging};
 use crate::keys::KeyTable;
-use crate::traits::{DIMENSIONS, Traits};
-use crate::windows::{BUCKET_MILLIS, BUCKETS_AN_HOUR, METRICS, SCALES, Scale, Windows, bucket_of};
+use crate::round::{Round, share_of_test};
+use crate::traits::{DIMENSIONS, Traits, network_of};
+use crate::windows::{
+    BUCKET_MILLIS, BUCKETS_AN_HOUR, METRICS, NOVELTY, SCALES, Scale, Windows, bucket_of,
+};
 
 /// How late a row may be and still find its window open.
 const ALLOWED_LATENESS_MILLIS: i64 = 2 * Timestamp::MINUTE;
@@ -87,6 +90,7 @@ pub struct PartitionDetector {
     open_from: i64,
     too_late: u64,
     without_key: u64,
+    scratch: String,
 }
 
 /// One row's part in the windows.
@@ -114,6 +118,7 @@ impl PartitionDetector {
             open_from: i64::MIN,
             too_late: 0,
             without_key: 0,
+            scratch: String::new(),
         }
     }
 
@@ -216,11 +221,12 @@ impl PartitionDetector {
         } else {
             decimal_cost(costs.value(row)).get().max(0)
         };
-        let values = [
-            cell(usage_batch, CountField::Requests, row),
-            tokens,
-            cost.unsigned_abs(),
-        ];
+        let requests = cell(usage_batch, CountField::Requests, row);
+        let unfamiliar = match self.network(usage_batch, row, slot, bucket) {
+            true => requests,
+            false => 0,
+        };
+        let values = [requests, tokens, cost.unsigned_abs(), unfamiliar];
         Some(Usage {
             slot,
             bucket,
@@ -273,6 +279,22 @@ impl PartitionDetector {
         }
     }
 
+    /// Notes the network a row came from and returns whether it is new to the key.
+    fn network(&mut self, usage_batch: &UsageBatch, row: usize, slot: usize, bucket: i64) -> bool {
+        let age = self.baseline.age_buckets(slot, bucket);
+        match (
+            text(usage_batch, TextField::SourceIpPrefix, row),
+            text(usage_batch, TextField::SourceIp, row),
+        ) {
+            (Some(prefix), _) => self.traits.note_network(slot, prefix, bucket, age),
+            (None, Some(address)) => {
+                network_of(address, &mut self.scratch);
+                self.traits.note_network(slot, &self.scratch, bucket, age)
+            }
+            (None, None) => false,
+        }
+    }
+
     fn label(&mut self, usage_batch: &UsageBatch, row: usize, slot: usize) {
         for (at, field) in [TextField::KeyHint, TextField::Project]
             .into_iter()
@@ -317,19 +339,16 @@ impl PartitionDetector {
 
     /// Judges the open window of a key by what it holds so far: a count can only grow.
     fn judge_open(&mut self, slot: usize, bucket: i64, findings: &mut dyn Findings) {
-        let mut worst: Option<Worst> = None;
+        let mut round = Round::default();
         for metric in 0..METRICS {
             for scale in Scale::EARLY {
-                if let Some((found, _)) = self.judge_window(slot, metric, scale, bucket, true)
-                    && found.episodes_per_day < self.alpha_of_test()
-                    && worst.is_none_or(|w| found.episodes_per_day < w.episodes_per_day)
-                {
-                    worst = Some(found);
+                if let Some((found, _)) = self.judge_window(slot, metric, scale, bucket, true) {
+                    round.add(found);
                 }
             }
         }
-        if let Some(worst) = worst {
-            self.exceed(slot, worst);
+        if let Some((worst, unfamiliar)) = round.beyond(self.config.alpha()) {
+            self.exceed(slot, worst, unfamiliar);
             let raised_at = self.newest.unwrap_or_default();
             self.tell_if_changed(slot, bucket, raised_at, false, findings);
         }
@@ -377,7 +396,7 @@ impl PartitionDetector {
         Some((worst, verdict))
     }
 
-    fn exceed(&mut self, slot: usize, worst: Worst) {
+    fn exceed(&mut self, slot: usize, worst: Worst, unfamiliar: Option<Worst>) {
         match self.episodes.get_mut(&slot) {
             Some(episode) if worst.bucket - episode.last_exceedance <= SAME_EPISODE_BUCKETS => {
                 episode.exceed(worst);
@@ -386,6 +405,9 @@ impl PartitionDetector {
                 self.episodes.insert(slot, Episode::open(worst));
                 self.traits.begin_episode(slot, worst.bucket);
             }
+        }
+        if let (Some(unfamiliar), Some(episode)) = (unfamiliar, self.episodes.get_mut(&slot)) {
+            episode.note_unfamiliar(unfamiliar);
         }
     }
 
@@ -440,27 +462,26 @@ impl PartitionDetector {
 
     /// Judges every window that ends with a closed bucket; returns whether any is not calm.
     fn judge_closed(&mut self, slot: usize, bucket: i64, findings: &mut dyn Findings) -> bool {
-        let alpha = self.alpha_of_test();
-        let mut unrest = false;
+        let alpha = self.config.alpha();
+        let mut round = Round::default();
         for metric in 0..METRICS {
             for scale in Scale::ALL {
                 let Some((worst, verdict)) = self.judge_window(slot, metric, scale, bucket, false)
                 else {
                     continue;
                 };
-                if findings.wants_scores() {
-                    let anomaly = self.anomaly(slot, &worst, alpha);
-                    findings.score(anomaly);
+                if findings.wants_scores() && metric != NOVELTY {
+                    findings.score(self.anomaly(slot, &worst));
                 }
-                if worst.episodes_per_day < alpha {
-                    self.exceed(slot, worst);
-                }
-                unrest |= worst.episodes_per_day < CALM_FACTOR * alpha;
+                round.add(worst);
                 self.calibration
                     .note(slot, metric, scale, bucket, verdict.rarity, verdict.size);
             }
         }
-        unrest
+        if let Some((worst, unfamiliar)) = round.beyond(alpha) {
+            self.exceed(slot, worst, unfamiliar);
+        }
+        round.beyond(CALM_FACTOR * alpha).is_some()
     }
 
     /// Books the closed bucket on the key's episode, and ends it after an hour of calm.
@@ -526,7 +547,7 @@ impl PartitionDetector {
         } else {
             raised_at.millis() - bucket * BUCKET_MILLIS
         };
-        let alpha = self.alpha_of_test();
+        let alpha = share_of_test(self.config.alpha());
         let cost = episode.closed_excess + open_excess;
         let burn = episode.burn_usd_per_hour(open_excess, open_millis.clamp(0, BUCKET_MILLIS));
         let score = score(alpha, episode.worst.episodes_per_day);
@@ -611,7 +632,7 @@ impl PartitionDetector {
             .collect()
     }
 
-    fn anomaly(&self, slot: usize, worst: &Worst, alpha: f64) -> Anomaly {
+    fn anomaly(&self, slot: usize, worst: &Worst) -> Anomaly {
         let entity: &Entity = self.keys.entity(slot);
         Anomaly {
             entity: entity.clone(),
@@ -624,13 +645,8 @@ impl PartitionDetector {
             expected_high: worst.high,
             neg_log_p: worst.rarity,
             episodes_per_day: worst.episodes_per_day,
-            score: score(alpha, worst.episodes_per_day),
+            score: score(share_of_test(self.config.alpha()), worst.episodes_per_day),
         }
-    }
-
-    /// Returns the share of the budget that one test of a key has: each metric and scale alike.
-    fn alpha_of_test(&self) -> f64 {
-        self.config.alpha() / (METRICS * SCALES) as f64
     }
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct Episode {
     /// What the last revision told.
     pub(crate) told: Option<Told>,
     pub(crate) series: Vec<SeriesPoint>,
+    /// The rarest window of requests from networks new to the key.
+    pub(crate) unfamiliar: Option<Worst>,
 }
 
 /// What a revision told; another is made when this changes enough to matter.
@@ -74,6 +76,7 @@ impl Episode {
             excess_requests: 0.0,
             told: None,
             series: Vec::new(),
+            unfamiliar: None,
         }
     }
 
@@ -95,6 +98,14 @@ impl Episode {
         match fired {
             Some((_, _, rarity)) => *rarity = rarity.max(worst.rarity),
             None => self.fired.push((worst.metric, worst.scale, worst.rarity)),
+        }
+    }
+
+    /// Keeps the rarest window of requests from new networks.
+    pub(crate) fn note_unfamiliar(&mut self, unfamiliar: Worst) {
+        let rarer = |known: Worst| unfamiliar.episodes_per_day < known.episodes_per_day;
+        if self.unfamiliar.is_none_or(rarer) {
+            self.unfamiliar = Some(unfamiliar);
         }
     }
 

@@ -27,6 +27,7 @@ mod explain;
 mod grid;
 mod judge;
 mod keys;
+mod round;
 mod tail;
 mod traits;
 mod windows;

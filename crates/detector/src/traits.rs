@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use model::{Contributor, TextField};
+use twox_hash::XxHash3_128;
 
 /// The dimensions that are watched.
 pub(crate) const DIMENSIONS: [TextField; 3] =
@@ -25,17 +26,69 @@ struct Seen {
     in_episode: u64,
 }
 
+/// Networks remembered for each key; the one unused for longest makes room.
+const NETWORKS: usize = 16;
+
+/// A network is judged new only on a key that has been known for so long, in buckets: two days.
+const KEY_SETTLED_BUCKETS: i64 = 2 * 144;
+
+/// One network of one key.
+#[derive(Clone, Copy, Debug)]
+struct Network {
+    hash: u128,
+    first_bucket: i64,
+    last_bucket: i64,
+    /// Whether it was there from the key's beginning.
+    settled: bool,
+}
+
 /// Interned values, and for each key and dimension the few that it uses.
 #[derive(Default)]
 pub(crate) struct Traits {
     ids: HashMap<Box<str>, u32>,
     values: Vec<Box<str>>,
     seen: Vec<[Vec<Seen>; DIMENSIONS.len()]>,
+    networks: Vec<Vec<Network>>,
 }
 
 impl Traits {
     pub(crate) fn grow(&mut self) {
         self.seen.push(Default::default());
+        self.networks.push(Vec::new());
+    }
+
+    /// Notes a network in a bucket and returns whether it is new to the key: first seen within
+    /// the last day, on a key that was known before. `age` is the key's, in buckets.
+    pub(crate) fn note_network(
+        &mut self,
+        slot: usize,
+        network: &str,
+        bucket: i64,
+        age: i64,
+    ) -> bool {
+        let hash = XxHash3_128::oneshot(network.as_bytes());
+        let networks = &mut self.networks[slot];
+        let at = match networks.iter().position(|network| network.hash == hash) {
+            Some(at) => at,
+            None => {
+                if networks.len() >= NETWORKS {
+                    let oldest = (0..networks.len()).min_by_key(|&at| networks[at].last_bucket);
+                    networks.remove(oldest.unwrap_or(0));
+                }
+                let settled = age < KEY_SETTLED_BUCKETS;
+                networks.push(Network {
+                    hash,
+                    first_bucket: bucket,
+                    last_bucket: bucket,
+                    settled,
+                });
+                networks.len() - 1
+            }
+        };
+        let network = &mut networks[at];
+        network.first_bucket = network.first_bucket.min(bucket);
+        network.last_bucket = network.last_bucket.max(bucket);
+        !network.settled && bucket < network.first_bucket + NEW_FOR_BUCKETS
     }
 
     /// Notes `requests` of a value in a bucket.
@@ -131,6 +184,26 @@ impl Traits {
     pub(crate) fn bytes(&self) -> usize {
         let seen: usize = self.seen.iter().flatten().map(|seen| seen.capacity()).sum();
         let texts: usize = self.values.iter().map(|value| 2 * value.len() + 48).sum();
-        seen * size_of::<Seen>() + texts
+        let networks: usize = self.networks.iter().map(Vec::capacity).sum();
+        seen * size_of::<Seen>() + networks * size_of::<Network>() + texts
     }
+}
+
+/// Returns the network of an address: the first 24 bits of IPv4, the first 48 of IPv6; a text
+/// that is no address stands for itself.
+pub(crate) fn network_of(address: &str, scratch: &mut String) {
+    use std::fmt::Write;
+    scratch.clear();
+    let written = match address.parse::<std::net::IpAddr>() {
+        Ok(std::net::IpAddr::V4(address)) => {
+            let [a, b, c, _] = address.octets();
+            write!(scratch, "{a}.{b}.{c}")
+        }
+        Ok(std::net::IpAddr::V6(address)) => {
+            let [a, b, c, ..] = address.segments();
+            write!(scratch, "{a:x}:{b:x}:{c:x}")
+        }
+        Err(_) => write!(scratch, "{address}"),
+    };
+    debug_assert!(written.is_ok(), "writing to a string cannot fail");
 }

@@ -13,8 +13,12 @@ pub(crate) const HOURS: i64 = 26;
 /// Buckets in an hour.
 pub(crate) const BUCKETS_AN_HOUR: i64 = Timestamp::HOUR / BUCKET_MILLIS;
 
-/// How many metrics there are.
-pub(crate) const METRICS: usize = Metric::ALL.len();
+/// How many metrics alerts are raised on: those of [`Metric`].
+pub(crate) const VOLUMES: usize = Metric::ALL.len();
+/// The column of requests from networks that are new to the key: evidence beside the volumes.
+pub(crate) const NOVELTY: usize = VOLUMES;
+/// How many columns of counts there are.
+pub(crate) const METRICS: usize = VOLUMES + 1;
 
 /// How long a judged window is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +59,26 @@ impl Scale {
             Self::TenMinutes => 7,
             Self::Hour => 14,
             Self::SixHours | Self::Day => 72,
+        }
+    }
+
+    /// Returns the nominal rarity from which a window is an exceedance: what an ordinary key
+    /// reaches every few days, given how many such windows a day has.
+    pub(crate) const fn threshold(self) -> f64 {
+        match self {
+            Self::TenMinutes => 5.0,
+            Self::Hour => 4.5,
+            Self::SixHours => 3.0,
+            Self::Day => 2.5,
+        }
+    }
+
+    /// Returns how many clusters of exceedances a day are believed of an unknown key.
+    pub(crate) const fn prior_clusters_a_day(self) -> f64 {
+        match self {
+            Self::TenMinutes | Self::Hour => 0.3,
+            Self::SixHours => 0.2,
+            Self::Day => 0.1,
         }
     }
 
@@ -206,18 +230,18 @@ mod tests {
     fn sums_are_those_of_the_rows_and_old_buckets_are_forgotten() {
         let mut windows = Windows::new();
         windows.grow(1000);
-        assert!(windows.add(0, 1000, [1, 10, 100]));
+        assert!(windows.add(0, 1000, [1, 10, 100, 0]));
         windows.advance(0, 1003);
-        assert!(windows.add(0, 1003, [2, 20, 200]));
+        assert!(windows.add(0, 1003, [2, 20, 200, 0]));
         assert!(
-            windows.add(0, 1001, [4, 40, 400]),
+            windows.add(0, 1001, [4, 40, 400, 0]),
             "a late row finds its bucket"
         );
         assert_eq!(windows.sum(0, 0, Scale::TenMinutes, 1003), 2);
         assert_eq!(windows.sum(0, 0, Scale::Hour, 1003), 7);
         assert_eq!(windows.sum(0, 2, Scale::Day, 1003), 700);
         windows.advance(0, 1009);
-        assert!(!windows.add(0, 1001, [1, 1, 1]), "too late for the ring");
+        assert!(!windows.add(0, 1001, [1, 1, 1, 0]), "too late for the ring");
         assert_eq!(windows.sum(0, 0, Scale::Hour, 1009), 0);
         assert_eq!(windows.sum(0, 0, Scale::SixHours, 1009), 7);
         windows.advance(0, 1003 + 6 * HOURS + 6);

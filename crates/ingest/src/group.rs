@@ -45,6 +45,10 @@ impl ClientContext for GroupContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // The end of a partition is what we asked to be told, and no error.
+        if matches!(error, KafkaError::PartitionEOF(_)) {
+            return;
+        }
         warn!(%error, reason, "kafka client reports an error");
     }
 }

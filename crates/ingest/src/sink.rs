@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{RecordSink, SourceError};
+use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
 use crate::{Error, KafkaConfig};
+
+/// Records that wait for an acknowledgement at a time.
+const IN_FLIGHT: usize = 2_000;
 
 /// A producer that has written a record only when all in-sync replicas have it.
 pub struct KafkaSink {
@@ -51,22 +55,26 @@ impl KafkaSink {
 #[async_trait]
 impl RecordSink for KafkaSink {
     async fn append(&self, topic: &str, records: &[(String, Vec<u8>)]) -> Result<(), SourceError> {
+        let refused = |source: KafkaError| SourceError {
+            message: format!("topic \"{topic}\" did not take a record: {source}"),
+            transient: true,
+        };
         let mut outcome = Ok(());
         // A bounded number is in flight; librdkafka batches them.
-        for chunk in records.chunks(1000) {
-            let sent: Vec<_> = chunk
-                .iter()
-                .map(|(key, payload)| {
-                    let record = FutureRecord::to(topic).key(key).payload(payload);
-                    self.producer.send(record, Duration::from_secs(30))
-                })
-                .collect();
-            for delivery in sent {
-                if let Err((source, _)) = delivery.await {
-                    outcome = Err(SourceError {
-                        message: format!("topic \"{topic}\" did not take a record: {source}"),
-                        transient: true,
-                    });
+        for chunk in records.chunks(IN_FLIGHT) {
+            let mut deliveries = Vec::with_capacity(chunk.len());
+            for (key, payload) in chunk {
+                let record = FutureRecord::to(topic).key(key).payload(payload);
+                match self.producer.send_result(record) {
+                    Ok(delivery) => deliveries.push(delivery),
+                    Err((source, _)) => outcome = Err(refused(source)),
+                }
+            }
+            for delivery in deliveries {
+                match delivery.await {
+                    Ok(Ok(_)) => {}
+                    Ok(Err((source, _))) => outcome = Err(refused(source)),
+                    Err(_) => outcome = Err(refused(KafkaError::Canceled)),
                 }
             }
         }

@@ -4,36 +4,69 @@
 //! status, and the key may still work. The responder reads back for a bounded time.
 //! Sessions that were opened with the key live on until they expire.
 
-use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_sdk_iam::Client;
-use aws_sdk_iam::config::retry::RetryConfig;
-use aws_sdk_iam::config::timeout::TimeoutConfig;
-use aws_sdk_iam::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_iam::types::StatusType;
-use model::{Action, Applied, Entity, KeyResponder, KeyStatus, RespondError, Rung, Secret};
+use aws_credential_types::Credentials;
+use model::{Action, Applied, Clock, Entity, KeyResponder, KeyStatus, RespondError, Rung, Secret};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::Error;
+use crate::aws_query::{Query, Service};
 use crate::config::{Coverage, checked_timeout};
 use crate::guard::checked_url;
-use crate::http::one_line;
+use crate::http::{Http, one_line};
 
-/// Codes of errors that pass by themselves; everything else is refused for good.
-const TRANSIENT_CODES: &[&str] = &[
-    "EntityTemporarilyUnmodifiable",
-    "ConcurrentModification",
-    "InternalFailure",
-    "RequestLimitExceeded",
-    "ServiceFailure",
-    "ServiceUnavailable",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
+/// How the service is signed for, and the only version of its API.
+const SERVICE: Service = Service {
+    name: "iam",
+    version: "2010-05-08",
+};
+
+/// IAM has one endpoint in each partition, signed for in one region of it, whichever region
+/// is meant. The first column is what the names of the partition's regions begin with; every
+/// other region is of the partition `aws`.
+const PARTITIONS: &[(&str, &str, &str)] = &[
+    (
+        "cn-",
+        "https://iam.cn-north-1.amazonaws.com.cn",
+        "cn-north-1",
+    ),
+    (
+        "us-gov-",
+        "https://iam.us-gov.amazonaws.com",
+        "us-gov-west-1",
+    ),
+    (
+        "us-iso-",
+        "https://iam.us-iso-east-1.c2s.ic.gov",
+        "us-iso-east-1",
+    ),
+    (
+        "us-isob-",
+        "https://iam.us-isob-east-1.sc2s.sgov.gov",
+        "us-isob-east-1",
+    ),
+    (
+        "us-isof-",
+        "https://iam.us-isof-south-1.csp.hci.ic.gov",
+        "us-isof-south-1",
+    ),
+    (
+        "eu-isoe-",
+        "https://iam.eu-isoe-west-1.cloud.adc-e.uk",
+        "eu-isoe-west-1",
+    ),
+    (
+        "eusc-",
+        "https://iam.eusc-de-east-1.amazonaws.eu",
+        "eusc-de-east-1",
+    ),
 ];
+
+/// More pages than a user's keys can fill: AWS allows two keys.
+const MAX_PAGES: usize = 50;
 
 /// `[respond.aws_iam]`: access keys of the users of one AWS account.
 #[derive(Clone, Debug, Deserialize)]
@@ -78,12 +111,11 @@ impl Default for AwsIamConfig {
 
 /// Freezes and restores access keys of AWS users.
 pub struct AwsIam {
-    client: Client,
+    query: Query,
     coverage: Coverage,
-    secrets: Vec<String>,
 }
 
-impl Debug for AwsIam {
+impl std::fmt::Debug for AwsIam {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AwsIam")
             .field("coverage", &self.coverage)
@@ -91,12 +123,54 @@ impl Debug for AwsIam {
     }
 }
 
+#[derive(Deserialize)]
+struct GetAccessKeyLastUsedResponse {
+    #[serde(rename = "GetAccessKeyLastUsedResult")]
+    result: LastUsed,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct LastUsed {
+    user_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ListAccessKeysResponse {
+    #[serde(rename = "ListAccessKeysResult")]
+    result: KeyPage,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct KeyPage {
+    #[serde(default)]
+    access_key_metadata: Members,
+    #[serde(default)]
+    is_truncated: bool,
+    marker: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Members {
+    #[serde(default)]
+    member: Vec<AccessKey>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AccessKey {
+    access_key_id: Option<String>,
+    status: Option<String>,
+}
+
 impl AwsIam {
-    /// Checks the config; connects to nothing.
+    /// Checks the config; connects to nothing. The clock gives the time of each signature.
     ///
     /// # Errors
-    /// [`Error::Config`] when a field does not do.
-    pub fn new(config: AwsIamConfig) -> Result<Self, Error> {
+    /// [`Error::Config`] when a field does not do, [`Error::HttpClient`] when the HTTP client
+    /// could not be built.
+    pub fn new(config: AwsIamConfig, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let timeout = checked_timeout("respond.aws_iam.timeout_secs", config.timeout_secs)?;
         let secret = config.secret_access_key.expose().clone();
         let token = config
@@ -115,40 +189,46 @@ impl AwsIam {
                 });
             }
         }
-        let credentials = Credentials::new(
-            config.access_key_id,
-            secret.clone(),
-            token.clone(),
-            None,
-            "spikewatch",
-        );
-        let mut builder = aws_sdk_iam::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new(config.region))
-            .credentials_provider(credentials)
-            .timeout_config(TimeoutConfig::builder().operation_timeout(timeout).build())
-            // The responder tries again; two that do would multiply.
-            .retry_config(RetryConfig::disabled());
-        if let Some(endpoint) = &config.endpoint_url {
-            let endpoint = checked_url("respond.aws_iam.endpoint_url", endpoint)?;
-            builder = builder.endpoint_url(endpoint.as_str());
-        }
+        let (endpoint, region) = match &config.endpoint_url {
+            Some(endpoint) => (endpoint.as_str(), config.region.as_str()),
+            None => of_partition(&config.region),
+        };
+        let endpoint = checked_url("respond.aws_iam.endpoint_url", endpoint)?;
+        let region = region.to_owned();
+        let secrets = std::iter::once(secret.clone())
+            .chain(token.clone())
+            .collect();
         Ok(Self {
-            client: Client::from_conf(builder.build()),
+            query: Query {
+                http: Http::to_provider("aws", &endpoint, timeout, secrets)?,
+                endpoint,
+                region,
+                service: SERVICE,
+                credentials: Credentials::new(
+                    config.access_key_id,
+                    secret,
+                    token,
+                    None,
+                    "spikewatch",
+                ),
+                clock,
+            },
             coverage: Coverage {
                 providers: config.providers,
                 accounts: config.accounts,
             },
-            secrets: [Some(secret), token].into_iter().flatten().collect(),
         })
     }
 
     /// Finds the user whose key it is.
     async fn user_name(&self, key: &str) -> Result<String, RespondError> {
         check_key_id(key)?;
-        let request = self.client.get_access_key_last_used().access_key_id(key);
-        let output = request.send().await.map_err(|err| self.sorted(&err))?;
-        output.user_name().map(str::to_owned).ok_or_else(|| {
+        let answer: GetAccessKeyLastUsedResponse = self
+            .query
+            .read("GetAccessKeyLastUsed", &[("AccessKeyId", key)])
+            .await?;
+        let user_name = answer.result.user_name.filter(|name| !name.is_empty());
+        user_name.ok_or_else(|| {
             RespondError::Refused(
                 "aws names no user for the key; a key of the root user can be stopped by its \
                  owner only"
@@ -157,7 +237,34 @@ impl AwsIam {
         })
     }
 
-    async fn set(&self, action: &Action, status: StatusType) -> Result<String, RespondError> {
+    /// Finds the key among those of its user.
+    async fn found(&self, user_name: &str, key: &str) -> Result<AccessKey, RespondError> {
+        let mut marker: Option<String> = None;
+        for _ in 0..MAX_PAGES {
+            let mut params = vec![("UserName", user_name)];
+            params.extend(marker.as_deref().map(|marker| ("Marker", marker)));
+            let answer: ListAccessKeysResponse = self.query.read("ListAccessKeys", &params).await?;
+            let page = answer.result;
+            let mut keys = page.access_key_metadata.member.into_iter();
+            if let Some(key) = keys.find(|listed| listed.access_key_id.as_deref() == Some(key)) {
+                return Ok(key);
+            }
+            if !page.is_truncated {
+                return Err(RespondError::Gone);
+            }
+            let next = page.marker.filter(|marker| !marker.is_empty());
+            // Without a way to the rest of the list nothing says that the key is gone.
+            if next.is_none() || next == marker {
+                break;
+            }
+            marker = next;
+        }
+        Err(RespondError::Refused(
+            "aws gave no end of the user's list of keys".to_owned(),
+        ))
+    }
+
+    async fn set(&self, action: &Action, status: &str) -> Result<String, RespondError> {
         let key = &action.entity.key;
         // The name found before the freeze still holds, and saves a call during an undo.
         let known = action
@@ -168,49 +275,13 @@ impl AwsIam {
             Some(user_name) => user_name.to_owned(),
             None => self.user_name(key).await?,
         };
-        let request = self.client.update_access_key();
-        let request = request
-            .user_name(&user_name)
-            .access_key_id(key)
-            .status(status);
-        request.send().await.map_err(|err| self.sorted(&err))?;
+        let params = [
+            ("UserName", user_name.as_str()),
+            ("AccessKeyId", key),
+            ("Status", status),
+        ];
+        self.query.write("UpdateAccessKey", &params).await?;
         Ok(user_name)
-    }
-
-    /// Sorts an error by its code, and takes what is secret out of its words.
-    fn sorted<E, R>(&self, err: &SdkError<E, R>) -> RespondError
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: Debug,
-    {
-        let SdkError::ServiceError(service) = err else {
-            return match err {
-                SdkError::ConstructionFailure(_) => {
-                    RespondError::Refused("could not build the request to aws".to_owned())
-                }
-                SdkError::TimeoutError(_) => {
-                    RespondError::Transient("aws did not answer in time".to_owned())
-                }
-                SdkError::DispatchFailure(_) => {
-                    RespondError::Transient("could not connect to aws".to_owned())
-                }
-                _ => RespondError::Transient("could not read the answer of aws".to_owned()),
-            };
-        };
-        let code = service.err().code().unwrap_or("without a code");
-        if code == "NoSuchEntity" {
-            return RespondError::Gone;
-        }
-        let words = service.err().message().unwrap_or_default();
-        let answer = format!("aws answered {code}: {words}");
-        let answer = self.secrets.iter().fold(answer, |answer, secret| {
-            answer.replace(secret, "[redacted]")
-        });
-        if TRANSIENT_CODES.contains(&code) || code == "without a code" {
-            RespondError::Transient(one_line(&answer))
-        } else {
-            RespondError::Refused(one_line(&answer))
-        }
     }
 }
 
@@ -234,44 +305,39 @@ impl KeyResponder for AwsIam {
 
     async fn status(&self, entity: &Entity) -> Result<KeyStatus, RespondError> {
         let user_name = self.user_name(&entity.key).await?;
-        let mut pages = self
-            .client
-            .list_access_keys()
-            .user_name(user_name)
-            .into_paginator()
-            .items()
-            .send();
-        while let Some(key) = pages.next().await {
-            let key = key.map_err(|err| self.sorted(&err))?;
-            if key.access_key_id() != Some(entity.key.as_str()) {
-                continue;
-            }
-            return match key.status() {
-                Some(StatusType::Active) => Ok(KeyStatus::Active),
-                Some(StatusType::Inactive) => Ok(KeyStatus::Inactive),
-                // An expired key cannot be switched on again.
-                Some(StatusType::Expired) => Ok(KeyStatus::Gone),
-                other => {
-                    let status = other.map_or("none", StatusType::as_str);
-                    Err(RespondError::Refused(one_line(&format!(
-                        "aws gave the key an unknown status \"{status}\""
-                    ))))
-                }
-            };
+        let found = self.found(&user_name, &entity.key).await?;
+        match found.status.as_deref() {
+            Some("Active") => Ok(KeyStatus::Active),
+            Some("Inactive") => Ok(KeyStatus::Inactive),
+            // An expired key cannot be switched on again.
+            Some("Expired") => Ok(KeyStatus::Gone),
+            other => Err(RespondError::Refused(self.query.http.told(&format!(
+                "aws gave the key an unknown status \"{}\"",
+                other.unwrap_or("none")
+            )))),
         }
-        Err(RespondError::Gone)
     }
 
     async fn apply(&self, action: &Action) -> Result<Applied, RespondError> {
-        let user_name = self.set(action, StatusType::Inactive).await?;
+        let user_name = self.set(action, "Inactive").await?;
         Ok(Applied {
             undo: Some(json!({ "status": "Active", "user_name": user_name })),
         })
     }
 
     async fn undo(&self, action: &Action) -> Result<(), RespondError> {
-        self.set(action, StatusType::Active).await.map(|_| ())
+        self.set(action, "Active").await.map(|_| ())
     }
+}
+
+/// Returns the endpoint for a region, and the region to sign for.
+fn of_partition(region: &str) -> (&'static str, &'static str) {
+    PARTITIONS
+        .iter()
+        .find(|(prefix, ..)| region.starts_with(prefix))
+        .map_or(("https://iam.amazonaws.com", "us-east-1"), |row| {
+            (row.1, row.2)
+        })
 }
 
 /// Refuses what is no access key id, such as a fingerprint, before AWS calls it unknown.
@@ -287,5 +353,38 @@ fn check_key_id(key: &str) -> Result<(), RespondError> {
             "\"{}\" does not look like an aws access key id",
             one_line(key)
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_partition_has_its_own_endpoint() {
+        for (region, endpoint, signed) in [
+            ("us-east-1", "https://iam.amazonaws.com", "us-east-1"),
+            ("eu-central-1", "https://iam.amazonaws.com", "us-east-1"),
+            (
+                "cn-northwest-1",
+                "https://iam.cn-north-1.amazonaws.com.cn",
+                "cn-north-1",
+            ),
+            (
+                "us-gov-east-1",
+                "https://iam.us-gov.amazonaws.com",
+                "us-gov-west-1",
+            ),
+            (
+                "us-isob-west-1",
+                "https://iam.us-isob-east-1.sc2s.sgov.gov",
+                "us-isob-east-1",
+            ),
+        ] {
+            assert_eq!(of_partition(region), (endpoint, signed), "{region}");
+        }
+        for (_, endpoint, _) in PARTITIONS {
+            checked_url("f", endpoint).unwrap();
+        }
     }
 }

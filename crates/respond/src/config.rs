@@ -37,7 +37,7 @@ pub fn connectors(
         connectors.push(Box::new(Anthropic::new(config.anthropic)?));
     }
     if config.aws_iam.enabled {
-        connectors.push(Box::new(AwsIam::new(config.aws_iam)?));
+        connectors.push(Box::new(AwsIam::new(config.aws_iam, Arc::clone(clock))?));
     }
     if config.webhook.enabled {
         connectors.push(Box::new(Webhook::new(config.webhook, Arc::clone(clock))?));

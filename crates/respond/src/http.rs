@@ -19,6 +19,8 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(10);
 /// What came back.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    /// How long the other side asks to wait, where that is short.
+    retry_after: Option<Duration>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -87,8 +89,8 @@ impl Http {
         self.client.post(url)
     }
 
-    /// Sends a request and sorts the answer: `Ok` is a success with its body.
-    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Answer, Failure> {
+    /// Sends a request and hands back whatever was answered, a refusal as much as a success.
+    pub(crate) async fn ask(&self, request: RequestBuilder) -> Result<Answer, Failure> {
         let lost = |err: reqwest::Error| self.lost(&err);
         let mut response = request.send().await.map_err(lost)?;
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
@@ -100,19 +102,30 @@ impl Http {
             }
         }
         body.truncate(MAX_ANSWER_BYTES);
+        Ok(Answer {
+            status,
+            retry_after,
+            body,
+        })
+    }
+
+    /// Sends a request and sorts the answer: `Ok` is a success with its body.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Answer, Failure> {
+        let answer = self.ask(request).await?;
+        let status = answer.status;
         if status.is_success() {
-            return Ok(Answer { status, body });
+            return Ok(answer);
+        }
+        if let (true, Some(pause)) = (may_pass(status), answer.retry_after) {
+            // The caller knows no pause of the provider's, so it is kept here.
+            tokio::time::sleep(pause).await;
         }
         let answer = self.told(&format!(
             "{} answered {}: {}",
             self.who,
             status.as_u16(),
-            String::from_utf8_lossy(&body)
+            String::from_utf8_lossy(&answer.body)
         ));
-        if let (true, Some(pause)) = (may_pass(status), retry_after) {
-            // The caller knows no pause of the provider's, so it is kept here.
-            tokio::time::sleep(pause).await;
-        }
         Err(Failure::Status { status, answer })
     }
 
@@ -172,20 +185,23 @@ impl Failure {
             Self::Lost(message) => RespondError::Transient(message),
             Self::Forbidden(message) => RespondError::Refused(message),
             Self::Status { status, answer } if may_pass(status) => RespondError::Transient(answer),
-            Self::Status { status, .. } if status.is_redirection() => {
-                RespondError::Refused(format!(
-                    "the answer {} is a redirect, which is not followed",
-                    status.as_u16()
-                ))
-            }
+            Self::Status { status, .. } if status.is_redirection() => redirect_refused(status),
             Self::Status { answer, .. } => RespondError::Refused(answer),
         }
     }
 }
 
 /// 408, 425, 429 and every 5xx (529 is Anthropic's "overloaded").
-fn may_pass(status: StatusCode) -> bool {
+pub(crate) fn may_pass(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 425 | 429) || status.is_server_error()
+}
+
+/// Says that a redirect was answered.
+pub(crate) fn redirect_refused(status: StatusCode) -> RespondError {
+    RespondError::Refused(format!(
+        "the answer {} is a redirect, which is not followed",
+        status.as_u16()
+    ))
 }
 
 fn builder(timeout: Duration) -> ClientBuilder {

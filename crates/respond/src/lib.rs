@@ -30,6 +30,7 @@
 mod act;
 mod anthropic;
 mod aws_iam;
+mod aws_query;
 mod config;
 mod error;
 mod guard;

@@ -7,18 +7,20 @@ use crate::http_server::{HttpServer, Reply, Request, answer};
 use crate::{door, sample};
 
 const SECRET: &str = "hunter2hunter2hunter2";
+const TOKEN: &str = "hunter2token";
 const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 
 fn connector(url: &str) -> AwsIam {
-    AwsIam::new(AwsIamConfig {
+    let config = AwsIamConfig {
         enabled: true,
         access_key_id: "AKIAOWNKEY0000000000".to_owned(),
         secret_access_key: Secret::new(SECRET.to_owned()),
+        session_token: Some(Secret::new(TOKEN.to_owned())),
         endpoint_url: Some(url.to_owned()),
         timeout_secs: 1,
         ..AwsIamConfig::default()
-    })
-    .unwrap()
+    };
+    AwsIam::new(config, sample::clock()).unwrap()
 }
 
 /// Answers as IAM does, with the key in `status`; `update` answers the change.
@@ -48,7 +50,7 @@ fn problem(status: u16, code: &str) -> Reply {
     answer(
         status,
         format!(
-            "<ErrorResponse><Error><Code>{code}</Code><Message>{SECRET} {code}</Message></Error></ErrorResponse>"
+            "<ErrorResponse><Error><Code>{code}</Code><Message>{SECRET} {TOKEN} {code}</Message></Error></ErrorResponse>"
         ),
     )
 }
@@ -66,6 +68,9 @@ async fn every_answer_leads_to_the_right_state() {
             3,
         ),
         ("Throttling", 400, ActionState::NeedsHuman, 3),
+        ("SlowDown", 429, ActionState::NeedsHuman, 3),
+        ("Unheard", 503, ActionState::NeedsHuman, 3),
+        ("", 502, ActionState::NeedsHuman, 3),
         ("ServiceFailure", 500, ActionState::NeedsHuman, 3),
     ] {
         let server =
@@ -104,9 +109,15 @@ async fn an_accepted_call_that_does_not_bite_is_not_verified() {
         assert!(update.body.contains(part), "{}", update.body);
     }
     assert!(
-        update
-            .header("authorization")
-            .starts_with("AWS4-HMAC-SHA256 ")
+        update.header("authorization").starts_with(
+            "AWS4-HMAC-SHA256 Credential=AKIAOWNKEY0000000000/20260504/us-east-1/iam/"
+        )
+    );
+    assert_eq!(update.header("x-amz-date"), "20260504T120000Z");
+    assert_eq!(update.header("x-amz-security-token"), TOKEN);
+    assert_eq!(
+        update.header("content-type"),
+        "application/x-www-form-urlencoded"
     );
 }
 
@@ -130,6 +141,122 @@ async fn statuses_are_read_and_an_expired_key_counts_as_gone() {
                 "{status:?}"
             ),
         }
+    }
+}
+
+/// Answers a list of keys in pages: `pages` hold the XML behind the members.
+async fn status_in_pages(pages: &'static [&'static str], found_at: usize) -> StatusInPages {
+    let server = HttpServer::start(move |request| {
+        if request.body.contains("Action=GetAccessKeyLastUsed") {
+            return iam(request, "Active", &|| problem(500, "x"));
+        }
+        let marker = request.body.split("Marker=page%2B").nth(1);
+        let page: usize = marker.map_or(0, |marker| marker.parse().unwrap());
+        let key = if page == found_at { KEY } else { "AKIAOTHEROTHEROTHER0" };
+        answer(
+            200,
+            format!(
+                "<ListAccessKeysResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\">\n  <ListAccessKeysResult>\n    <AccessKeyMetadata>\n      <member><AccessKeyId>{key}</AccessKeyId><Status>Inactive</Status></member>\n    </AccessKeyMetadata>\n    {}\n  </ListAccessKeysResult>\n</ListAccessKeysResponse>",
+                pages[page]
+            ),
+        )
+    })
+    .await;
+    let status = connector(&server.url)
+        .status(&sample::entity("aws.bedrock", KEY))
+        .await;
+    (status, server.requests().len())
+}
+
+type StatusInPages = (Result<KeyStatus, RespondError>, usize);
+
+#[tokio::test]
+async fn a_list_is_read_to_its_end_and_only_then_is_a_key_gone() {
+    const PAGES: &[&str] = &[
+        "<IsTruncated>true</IsTruncated><Marker>page+1</Marker>",
+        "<IsTruncated>true</IsTruncated><Marker>page+2</Marker>",
+        "<IsTruncated>false</IsTruncated>",
+    ];
+    let (status, requests) = status_in_pages(PAGES, 2).await;
+    assert_eq!((status.unwrap(), requests), (KeyStatus::Inactive, 4));
+    let (status, requests) = status_in_pages(PAGES, 9).await;
+    assert!(matches!(status, Err(RespondError::Gone)), "{status:?}");
+    assert_eq!(requests, 4);
+    const TO_ITSELF: &[&str] = &[
+        "<IsTruncated>true</IsTruncated><Marker>page+1</Marker>",
+        "<IsTruncated>true</IsTruncated><Marker>page+1</Marker>",
+    ];
+    const TO_NOWHERE: &[&str] = &["<IsTruncated>true</IsTruncated>"];
+    for (pages, expected) in [(TO_ITSELF, 3), (TO_NOWHERE, 2)] {
+        let (status, requests) = status_in_pages(pages, 9).await;
+        assert!(
+            matches!(status, Err(RespondError::Refused(_))),
+            "{status:?}"
+        );
+        assert_eq!(requests, expected);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_answer_of_iam_is_transient_and_a_redirect_is_not_followed() {
+    let thief = HttpServer::start(|_| answer(200, "")).await;
+    let location = format!("{}/", thief.url);
+    let server = HttpServer::start(move |_| {
+        Reply::Answer(307, vec![("location", location.clone())], String::new())
+    })
+    .await;
+    let ask = async |url: &str| {
+        let key = sample::entity("aws.bedrock", KEY);
+        connector(url).status(&key).await.unwrap_err()
+    };
+    let err = ask(&server.url).await;
+    assert!(
+        matches!(&err, RespondError::Refused(why) if why.contains("redirect")),
+        "{err}"
+    );
+    assert!(thief.requests().is_empty());
+    for reply in [
+        || answer(200, "<html>sign in first</html>"),
+        || answer(403, "<html>blocked</html>"),
+        || Reply::Flood,
+    ] {
+        let server = HttpServer::start(move |_| reply()).await;
+        let err = ask(&server.url).await;
+        assert!(matches!(err, RespondError::Transient(_)), "{err}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_without_a_user_and_a_clock_that_is_wrong_are_said_clearly() {
+    let no_user = || {
+        answer(
+            200,
+            "<GetAccessKeyLastUsedResponse><GetAccessKeyLastUsedResult/></GetAccessKeyLastUsedResponse>",
+        )
+    };
+    let late = || {
+        answer(
+            403,
+            "<ErrorResponse><Error><Type>Sender</Type><Code>SignatureDoesNotMatch</Code><Message>Signature expired: 20260504T120000Z is now earlier than 20260504T123000Z (20260504T124500Z - 15 min.)</Message></Error></ErrorResponse>",
+        )
+    };
+    let wrong_secret = || problem(403, "SignatureDoesNotMatch");
+    for (reply, words, is_about_the_clock) in [
+        (no_user as fn() -> Reply, "root user", false),
+        (late, "the clock of this machine", true),
+        (wrong_secret, "SignatureDoesNotMatch", false),
+    ] {
+        let server = HttpServer::start(move |_| reply()).await;
+        let err = connector(&server.url)
+            .status(&sample::entity("aws.bedrock", KEY))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(&err, RespondError::Refused(why) if why.contains(words)),
+            "{err}"
+        );
+        assert_eq!(err.to_string().contains("clock"), is_about_the_clock);
+        assert!(!err.to_string().contains("hunter2"), "{err}");
     }
 }
 
@@ -172,7 +299,7 @@ fn a_config_that_cannot_work_is_refused_and_shows_no_secret() {
         secret_access_key: Secret::new(SECRET.to_owned()),
         ..AwsIamConfig::default()
     };
-    let connector = AwsIam::new(full()).unwrap();
+    let connector = AwsIam::new(full(), sample::clock()).unwrap();
     assert!(!format!("{connector:?} {:?}", full()).contains("hunter2"));
     for config in [
         AwsIamConfig {
@@ -197,7 +324,7 @@ fn a_config_that_cannot_work_is_refused_and_shows_no_secret() {
         },
     ] {
         assert!(matches!(
-            AwsIam::new(config).unwrap_err(),
+            AwsIam::new(config, sample::clock()).unwrap_err(),
             Error::Config { .. }
         ));
     }

@@ -14,6 +14,8 @@ pub(crate) struct Smash {
     pub(crate) name: &'static str,
     /// The range of the factor on the owner's mean.
     pub(crate) times: (f64, f64),
+    /// Requests an hour that the thief's scripts make at least, however little the owner does.
+    pub(crate) least_per_hour: f64,
     /// The range of the duration in hours.
     pub(crate) hours: (f64, f64),
     /// The chance that it goes for the dearest model.
@@ -25,6 +27,7 @@ impl Smash {
     pub(crate) const FULL: Smash = Smash {
         name: "smash",
         times: (10.0, 50.0),
+        least_per_hour: 0.0,
         hours: (2.0, 24.0),
         dear: 0.85,
     };
@@ -43,7 +46,8 @@ impl Abuse for Smash {
         let times = chance::log_between(rng, self.times.0, self.times.1);
         let hours = chance::log_between(rng, self.hours.0, self.hours.1);
         let window = room.place(clock::hours(hours), rng);
-        let per_hour = victim.mean_per_hour(window.start) * times;
+        let mean = victim.mean_per_hour(window.start);
+        let per_hour = (mean * times).max(self.least_per_hour);
         let ramp = clock::hours(chance::between(rng, 1.0, 10.0) / 60.0);
         let ramped = window.start.plus(ramp).min(window.end);
         let mut batches = Vec::new();
@@ -61,7 +65,7 @@ impl Abuse for Smash {
             grain.pour(rate, Window { start, end }, rng, &mut batches);
             start = end;
         }
-        let intensity = (times, "times_mean_requests");
+        let intensity = (per_hour / mean, "times_mean_requests");
         let mut plan = same_model_plan(victim, window, intensity, batches, rng)?;
         let dear = Model::dearest_of(victim.key.names.provider);
         if chance::happens(rng, self.dear) && dear != victim.owner.model {

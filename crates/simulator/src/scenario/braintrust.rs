@@ -38,6 +38,7 @@ const NOTICE: Timestamp = START.plus(29 * Timestamp::DAY + 9 * Timestamp::HOUR);
 const HIT: Smash = Smash {
     name: "smash",
     times: (20.0, 60.0),
+    least_per_hour: 600.0,
     hours: (4.0, 9.0),
     dear: 1.0,
 };
@@ -46,6 +47,7 @@ const HIT: Smash = Smash {
 const SPIKE: Smash = Smash {
     name: "spike",
     times: (5.0, 15.0),
+    least_per_hour: 150.0,
     hours: (2.0, 6.0),
     dear: 0.4,
 };
@@ -88,7 +90,7 @@ const ROSTER: [(&str, &[Key]); 12] = [
     ),
     (
         "copperloom",
-        &[spike(&Person, 85), quiet(&Service), elsewhere(&Service)],
+        &[spike(&Service, 85), quiet(&Person), elsewhere(&Service)],
     ),
     (
         "dustmeadow",

@@ -7,6 +7,7 @@ use model::{
     Timestamp, UsageRow,
 };
 
+use crate::dead_letter::{cut, kept_payload};
 use crate::native::{self, Rejection};
 use crate::{FingerprintSecret, Redactor};
 
@@ -18,9 +19,6 @@ const MAX_AHEAD_MILLIS: i64 = 5 * Timestamp::MINUTE;
 
 /// The longest text that is kept of a field, in bytes.
 const MAX_TEXT_BYTES: usize = 4096;
-
-/// The longest part of a payload that a dead letter keeps, in bytes.
-const MAX_DEAD_PAYLOAD_BYTES: usize = 8192;
 
 /// Decodes the records of one installation.
 #[derive(Clone, Debug)]
@@ -100,9 +98,17 @@ impl Codec {
             row.text[TextField::Key as usize] = Some(fingerprint.key);
         }
         let look = Redactor::needs_look(record.payload);
+        if look {
+            self.keep_apart(row);
+        }
         let quality = &mut row.quality;
-        let mut protect_text = |text: &mut Cow<'_, str>| {
-            if look && let Cow::Owned(redacted) = Redactor::redact(text) {
+        let mut protect_text = |text: &mut Cow<'_, str>, strict: bool| {
+            let redacted = match (strict, look) {
+                (true, _) => Redactor::redact_strictly(text),
+                (false, true) => Redactor::redact(text),
+                (false, false) => Cow::Borrowed(&**text),
+            };
+            if let Cow::Owned(redacted) = redacted {
                 *text = Cow::Owned(redacted);
                 quality.insert(Quality::REDACTED);
             }
@@ -111,15 +117,36 @@ impl Codec {
                 quality.insert(Quality::TRUNCATED);
             }
         };
-        row.text.iter_mut().flatten().for_each(&mut protect_text);
-        for (name, value) in &mut row.extra {
-            protect_text(name);
-            protect_text(value);
+        for text in row.text.iter_mut().flatten() {
+            protect_text(text, false);
         }
-        row.other_units
-            .iter_mut()
-            .for_each(|(name, _)| protect_text(name));
+        for (name, value) in &mut row.extra {
+            protect_text(value, names_a_secret(name));
+            protect_text(name, false);
+        }
+        for (name, _) in &mut row.other_units {
+            protect_text(name, false);
+        }
     }
+
+    /// Fingerprints a secret in what tells events and tenants apart: with a word in its place,
+    /// events would be taken for repeats of each other, and tenants for one.
+    fn keep_apart(&self, row: &mut UsageRow<'_>) {
+        for field in [TextField::Id, TextField::Account] {
+            let secret = row.text(field).filter(|text| Redactor::holds_secret(text));
+            if let Some(fingerprint) = secret.map(|text| self.secret.fingerprint(text)) {
+                row.set_text(field, fingerprint);
+                row.quality.insert(Quality::REDACTED);
+            }
+        }
+    }
+}
+
+/// Returns whether an unknown field says by its name that it holds a secret.
+fn names_a_secret(name: &str) -> bool {
+    const WORDS: [&str; 6] = ["key", "token", "secret", "auth", "passw", "credential"];
+    let name = name.to_ascii_lowercase();
+    WORDS.iter().any(|word| name.contains(word))
 }
 
 /// Sets a time that is ahead of its record's back to it: the future moves no watermark.
@@ -137,27 +164,12 @@ fn settle_time(row: &mut UsageRow<'_>, record_time: Option<Timestamp>) {
 }
 
 fn dead_letter(rejection: Rejection, position: Position, record: &Record<'_>) -> DeadLetter {
-    // Redaction comes before cutting: a cut could leave the half of a key that no shape fits.
-    let readable = record
-        .payload
-        .get(..MAX_DEAD_PAYLOAD_BYTES * 2)
-        .unwrap_or(record.payload);
-    let text = String::from_utf8_lossy(readable);
-    let redacted = Redactor::redact(&text);
     DeadLetter {
         reason: rejection.reason,
-        detail: Redactor::redact(&rejection.detail).into_owned(),
+        detail: Redactor::redact_strictly(&rejection.detail).into_owned(),
         position,
         record_time: record.time,
-        payload: cut(&redacted, MAX_DEAD_PAYLOAD_BYTES).to_owned(),
+        payload: kept_payload(record.payload),
         payload_bytes: record.payload.len() as u64,
     }
-}
-
-/// Returns the longest beginning of at most `limit` bytes that ends with a whole character.
-fn cut(text: &str, limit: usize) -> &str {
-    let end = (0..=limit.min(text.len()))
-        .rev()
-        .find(|&at| text.is_char_boundary(at));
-    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }

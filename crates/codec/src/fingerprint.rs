@@ -7,6 +7,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::Redactor;
+use crate::randomness::holds_random;
 
 /// The secret of an installation that makes its fingerprints useless elsewhere.
 #[derive(Clone)]
@@ -49,7 +50,7 @@ impl FingerprintSecret {
         let kind = match Redactor::whole_secret(&value) {
             Some(kind) => Some(kind),
             None if Redactor::holds_secret(&value) => Some("secret"),
-            None if looks_random(&value) => Some("unknown"),
+            None if holds_random(&value) => Some("unknown"),
             None => None,
         };
         match kind {
@@ -88,72 +89,6 @@ fn hint(kind: &str, value: &str) -> String {
     format!("{kind}:…{tail}")
 }
 
-/// Returns whether a text without known shape may be a key: Azure's 32 hex digits, Cohere's 40
-/// characters, Mistral's 32. Ids that are safe to keep are told apart by their separators,
-/// their known lengths of hex, or by being short.
-fn looks_random(value: &str) -> bool {
-    const SAFE_PREFIXES: &[&str] = &[
-        "key_",
-        "apikey_",
-        "proj_",
-        "user-",
-        "user_",
-        "wrkspc_",
-        "svac_",
-        "org_",
-        "org-",
-        "req_",
-        "msg_",
-        "fp:",
-        "arn:",
-        "AKIA",
-        "ASIA",
-        "ABIA",
-        "ACCA",
-        "projects/",
-    ];
-    if value.len() < 28 || SAFE_PREFIXES.iter().any(|prefix| value.starts_with(prefix)) {
-        return false;
-    }
-    if value.contains("...") || value.contains('*') {
-        // A provider's own mask.
-        return false;
-    }
-    if !value
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+' | b'/' | b'='))
-    {
-        return false;
-    }
-    let hex_digits = value.bytes().all(|b| b.is_ascii_hexdigit());
-    if hex_digits {
-        // SHA-256 and SHA-1 sums are ids; 32 digits are an Azure key.
-        return value.len() != 64 && value.len() != 40;
-    }
-    let uuid = value.len() == 36
-        && value.bytes().enumerate().all(|(at, b)| match at {
-            8 | 13 | 18 | 23 => b == b'-',
-            _ => b.is_ascii_hexdigit(),
-        });
-    !uuid && value.bytes().any(|b| b.is_ascii_digit()) && entropy_bits(value) > 3.5
-}
-
-/// Returns Shannon's entropy of the characters, in bits a character.
-fn entropy_bits(value: &str) -> f64 {
-    let mut counts = [0u32; 256];
-    for byte in value.bytes() {
-        counts[usize::from(byte)] += 1;
-    }
-    let length = value.len() as f64;
-    let share = |&count: &u32| f64::from(count) / length;
-    counts
-        .iter()
-        .filter(|&&count| count > 0)
-        .map(share)
-        .map(|p| -p * p.log2())
-        .sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,6 +110,8 @@ mod tests {
             "0f2b5c1e-6c1f-4b8e-9a39-1d1f0a2f9b7c",
             "sk-proj-***..x9Zq",
             "checkout-service-production-eu",
+            "checkout-service-production-eu-west-1",
+            "sk-ant-api03-R2D...igAA",
         ] {
             check(id, true);
         }
@@ -184,6 +121,8 @@ mod tests {
             "0123456789abcdef0123456789abcdef",
             "aB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1vW3xY5zA7b",
             "my key: sk-ant-api03-abcdefghijkl",
+            "Token 0123456789abcdef0123456789abcdef",
+            "sk%2Dproj%2DabcdefghijklmnopqrstuvwxyZ",
         ] {
             check(secret, false);
         }

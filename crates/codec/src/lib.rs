@@ -19,9 +19,12 @@
 //! assert_eq!(sink.dead_letters[0].reason.as_str(), "json");
 //! ```
 
+mod dead_letter;
 mod decode;
 mod fingerprint;
 mod native;
+mod plain;
+mod randomness;
 mod redact;
 mod scalar;
 

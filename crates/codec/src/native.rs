@@ -5,13 +5,14 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use model::{CountField, FlagField, Nanos, Reason, TextField, TimeError, Timestamp, UsageRow};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::scalar::{Scalar, Text};
+use crate::scalar::{Members, Scalar, Text};
 
 /// The largest count an event may claim.
 const MAX_COUNT: u64 = 1_000_000_000_000;
@@ -23,7 +24,7 @@ const COST_LIMIT: i64 = 1_000_000_000 * Nanos::USD;
 const MAX_EXTRA: usize = 32;
 const MAX_EXTRA_BYTES: usize = 256;
 
-/// The deepest nesting of an unknown field.
+/// The deepest nesting of a field that may nest at all.
 const MAX_DEPTH: usize = 64;
 
 /// Why a payload is not an event.
@@ -196,13 +197,7 @@ impl<'de> Visitor<'de> for EventSeed<'_> {
         let mut seen = 0u64;
         while let Some(Text(name)) = map.next_key()? {
             let Some(kind) = FieldKind::of(&name) else {
-                let value: &'de RawValue = map.next_value()?;
-                if too_deep(value.get()) {
-                    let detail = format_args!("a field nests deeper than {MAX_DEPTH}");
-                    return Err(self.reject(Reason::Shape, detail));
-                }
-                let scalar = serde_json::from_str(value.get()).map_err(serde::de::Error::custom)?;
-                keep_extra(&mut draft.row, name, scalar);
+                self.keep_extra(&mut draft.row, name, map.next_value()?)?;
                 continue;
             };
             let bit = 1u64 << bit_of(kind);
@@ -230,25 +225,28 @@ impl EventSeed<'_> {
             FieldKind::TimeStart => draft.row.time_start = self.time(name, map.next_value()?)?,
             FieldKind::TimeEnd => draft.row.time_end = self.time(name, map.next_value()?)?,
             FieldKind::Text(field) => {
-                let text: Option<Text<'de>> = map.next_value().map_err(|err| typed(name, err))?;
-                // An empty text is an unknown, not a name.
-                draft.row.text[field as usize] =
-                    text.map(|text| text.0).filter(|text| !text.is_empty());
+                draft.row.text[field as usize] = match map.next_value()? {
+                    // An empty text is an unknown, not a name.
+                    Scalar::Text(text) => Some(text).filter(|text| !text.is_empty()),
+                    Scalar::Null => None,
+                    _ => return Err(self.wrong_type(name, "a text")),
+                };
             }
             FieldKind::Count(field) => {
                 draft.row.counts[field as usize] = self.count(name, map.next_value()?)?;
             }
             FieldKind::Flag(field) => {
-                draft.row.flags[field as usize] =
-                    map.next_value().map_err(|err| typed(name, err))?;
+                draft.row.flags[field as usize] = match map.next_value()? {
+                    Scalar::Bool(flag) => Some(flag),
+                    Scalar::Null => None,
+                    _ => return Err(self.wrong_type(name, "true or false")),
+                };
             }
             FieldKind::Cost => draft.row.cost = self.cost(name, map.next_value()?)?,
             FieldKind::OtherUnits => self.units(draft, map.next_value()?)?,
             FieldKind::Extra => {
-                let extra: Option<ExtraMap<'de>> =
-                    map.next_value().map_err(|err| typed(name, err))?;
-                for (name, value) in extra.map(|extra| extra.0).unwrap_or_default() {
-                    keep_extra(&mut draft.row, name, value);
+                for (name, value) in self.members(name, map.next_value()?)? {
+                    self.keep_extra(&mut draft.row, name, value)?;
                 }
             }
             FieldKind::Reserved => drop(map.next_value::<serde::de::IgnoredAny>()?),
@@ -256,19 +254,23 @@ impl EventSeed<'_> {
         Ok(())
     }
 
+    /// Says that a field is of another type than the schema says, without quoting its value.
+    fn wrong_type<E: serde::de::Error>(&self, name: &str, expected: &str) -> E {
+        self.reject(
+            Reason::WrongType,
+            format_args!("`{name}` is not {expected}"),
+        )
+    }
+
     fn time<E: serde::de::Error>(
         &self,
         name: &str,
-        value: &RawValue,
+        value: Scalar<'_>,
     ) -> Result<Option<Timestamp>, E> {
-        let text: Option<Text<'_>> = serde_json::from_str(value.get()).map_err(|_| {
-            self.reject(
-                Reason::WrongType,
-                format_args!("`{name}` is not an RFC 3339 text"),
-            )
-        })?;
-        let Some(Text(text)) = text else {
-            return Ok(None);
+        let text = match value {
+            Scalar::Text(text) => text,
+            Scalar::Null => return Ok(None),
+            _ => return Err(self.wrong_type(name, "an RFC 3339 text")),
         };
         match Timestamp::parse(&text) {
             Ok(time) => Ok(Some(time)),
@@ -284,7 +286,7 @@ impl EventSeed<'_> {
             return Ok(None);
         }
         if !text.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
-            return Err(self.reject(Reason::WrongType, format_args!("`{name}` is not a number")));
+            return Err(self.wrong_type(name, "a number"));
         }
         match text.parse::<u64>() {
             Ok(count) if count <= MAX_COUNT => Ok(Some(count)),
@@ -301,7 +303,7 @@ impl EventSeed<'_> {
             return Ok(None);
         }
         if !text.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
-            return Err(self.reject(Reason::WrongType, format_args!("`{name}` is not a number")));
+            return Err(self.wrong_type(name, "a number"));
         }
         match Nanos::parse_usd(text) {
             Ok(cost) if cost.get().abs() < COST_LIMIT => Ok(Some(cost)),
@@ -317,17 +319,78 @@ impl EventSeed<'_> {
         draft: &mut Draft<'de>,
         value: &'de RawValue,
     ) -> Result<(), E> {
-        let units: Option<std::collections::BTreeMap<String, f64>> =
-            serde_json::from_str(value.get()).map_err(|_| {
-                let detail = format_args!("`other_units` is not an object of numbers");
-                self.reject(Reason::WrongType, detail)
-            })?;
-        let units = units.unwrap_or_default().into_iter();
-        draft.row.other_units = units
-            .take(MAX_EXTRA)
-            .map(|(name, value)| (Cow::Owned(name), value))
-            .collect();
+        let mut units = BTreeMap::new();
+        for (unit, value) in self.members("other_units", value)? {
+            let Ok(number) = value.get().parse::<f64>() else {
+                return Err(self.wrong_type("other_units", "an object of numbers"));
+            };
+            if !number.is_finite() {
+                let detail = format_args!("`other_units` has a number beyond 1e308");
+                return Err(self.reject(Reason::Number, detail));
+            }
+            units.insert(unit, number);
+        }
+        draft.row.other_units = units.into_iter().take(MAX_EXTRA).collect();
         Ok(())
+    }
+
+    /// Returns the members of an object; null has none.
+    fn members<'de, E: serde::de::Error>(
+        &self,
+        name: &str,
+        value: &'de RawValue,
+    ) -> Result<Vec<(Cow<'de, str>, &'de RawValue)>, E> {
+        if value.get() == "null" {
+            return Ok(Vec::new());
+        }
+        self.check_depth(value)?;
+        if !value.get().starts_with('{') {
+            return Err(self.wrong_type(name, "an object"));
+        }
+        let Members(members) = serde_json::from_str(value.get()).map_err(|err| self.json(err))?;
+        Ok(members)
+    }
+
+    /// Keeps an unknown scalar within the bounds; containers could be prompts and are not kept.
+    fn keep_extra<'de, E: serde::de::Error>(
+        &self,
+        row: &mut UsageRow<'de>,
+        name: Cow<'de, str>,
+        value: &'de RawValue,
+    ) -> Result<(), E> {
+        let value = match value.get().as_bytes().first() {
+            Some(b'{' | b'[') => return self.check_depth(value),
+            Some(b'n') | None => return Ok(()),
+            Some(b'"') => {
+                let Text(text) = serde_json::from_str(value.get()).map_err(|err| self.json(err))?;
+                text
+            }
+            // Numbers keep their digits as they stand, truth values are their own words.
+            Some(_) => Cow::Borrowed(value.get()),
+        };
+        let fits = row.extra.len() < MAX_EXTRA
+            && name.len() <= MAX_EXTRA_BYTES
+            && value.len() <= MAX_EXTRA_BYTES;
+        if fits {
+            row.extra.push((name, value));
+        }
+        Ok(())
+    }
+
+    fn check_depth<E: serde::de::Error>(&self, value: &RawValue) -> Result<(), E> {
+        if too_deep(value.get()) {
+            let detail = format_args!("a field nests deeper than {MAX_DEPTH}");
+            return Err(self.reject(Reason::Shape, detail));
+        }
+        Ok(())
+    }
+
+    /// Says that a part of the payload, passed over as a raw value at first, is no JSON after all.
+    fn json<E: serde::de::Error>(&self, err: serde_json::Error) -> E {
+        self.reject(
+            Reason::Json,
+            format_args!("inside the value of a field: {err}"),
+        )
     }
 }
 
@@ -347,34 +410,6 @@ fn too_deep(json: &str) -> bool {
     })
 }
 
-/// The members of an `extra` object.
-struct ExtraMap<'a>(Vec<(Cow<'a, str>, Scalar<'a>)>);
-
-impl<'de: 'a, 'a> serde::Deserialize<'de> for ExtraMap<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ExtraVisitor;
-        impl<'de> Visitor<'de> for ExtraVisitor {
-            type Value = ExtraMap<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ExtraMap<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some((Text(name), value)) = map.next_entry()? {
-                    members.push((name, value));
-                }
-                Ok(ExtraMap(members))
-            }
-        }
-        deserializer.deserialize_map(ExtraVisitor)
-    }
-}
-
-/// Names the field in an error about its type.
-fn typed<E: serde::de::Error + fmt::Display>(name: &str, err: E) -> E {
-    E::custom(format_args!("`{name}`: {err}"))
-}
-
 fn bit_of(kind: FieldKind) -> u32 {
     const TEXTS: u32 = TextField::ALL.len() as u32;
     const COUNTS: u32 = CountField::ALL.len() as u32;
@@ -390,20 +425,6 @@ fn bit_of(kind: FieldKind) -> u32 {
         FieldKind::Count(field) => 7 + TEXTS + field as u32,
         FieldKind::Flag(field) => 7 + TEXTS + COUNTS + field as u32,
     }
-}
-
-/// Keeps an unknown scalar within the bounds; containers could be prompts and are not kept.
-fn keep_extra<'a>(row: &mut UsageRow<'a>, name: Cow<'a, str>, value: Scalar<'a>) {
-    if row.extra.len() >= MAX_EXTRA || name.len() > MAX_EXTRA_BYTES {
-        return;
-    }
-    let value = match value {
-        Scalar::Text(text) if text.len() <= MAX_EXTRA_BYTES => text,
-        Scalar::Number(number) => Cow::Owned(number),
-        Scalar::Bool(flag) => Cow::Borrowed(if flag { "true" } else { "false" }),
-        Scalar::Text(_) | Scalar::Null | Scalar::Container => return,
-    };
-    row.extra.push((name, value));
 }
 
 #[cfg(test)]
@@ -492,8 +513,88 @@ mod tests {
                 ),
                 Reason::Shape,
             ),
+            (
+                &format!(
+                    "{{{time},\"requests\":1,\"extra\":{{\"x\":{}{}}}}}",
+                    "[".repeat(64),
+                    "]".repeat(64)
+                ),
+                Reason::Shape,
+            ),
+            (
+                &format!(
+                    "{{{time},\"requests\":1,\"other_units\":{{\"x\":{}{}}}}}",
+                    "[".repeat(64),
+                    "]".repeat(64)
+                ),
+                Reason::Shape,
+            ),
+            (
+                &format!("{{{time},\"requests\":1,\"other_units\":{{\"x\":[1]}}}}"),
+                Reason::WrongType,
+            ),
+            (
+                &format!("{{{time},\"requests\":1,\"other_units\":{{\"x\":1e999}}}}"),
+                Reason::Number,
+            ),
+            (
+                &format!("{{{time},\"requests\":1,\"extra\":[]}}"),
+                Reason::WrongType,
+            ),
+            (
+                &format!("{{{time},\"requests\":1,\"x\":\"\\ud800\"}}"),
+                Reason::Json,
+            ),
+            (
+                &format!("{{{time},\"requests\":1,\"extra\":{{\"x\":\"\\ud800\"}}}}"),
+                Reason::Json,
+            ),
         ] {
             check(text, Err(reason));
+        }
+    }
+
+    #[test]
+    fn an_event_cut_anywhere_is_no_json() {
+        let whole = r#"{"time":"2026-05-04T12:00:00Z","key":"k\u0031","requests":12,"cost_usd":0.5,"batch":true,"other_units":{"images":4},"extra":{"a":"b"},"x":[null,-1.5e3]}"#;
+        assert!(read(whole).is_ok());
+        for end in 1..whole.len() {
+            assert_eq!(
+                read(&whole[..end]).unwrap_err().reason,
+                Reason::Json,
+                "{}",
+                &whole[..end]
+            );
+        }
+    }
+
+    #[test]
+    fn a_reason_never_quotes_a_value() {
+        for field in [
+            "time",
+            "key",
+            "requests",
+            "batch",
+            "cost_usd",
+            "other_units",
+            "extra",
+            "kind",
+        ] {
+            for value in [
+                r#""s3cr3t""#,
+                r#"["s3cr3t"]"#,
+                r#"{"s3cr3t":"s3cr3t"}"#,
+                "5773",
+            ] {
+                let text = format!(r#"{{"time":"2026-05-04T12:00:00Z","{field}":{value}}}"#);
+                if let Err(rejection) = read(&text) {
+                    let detail = rejection.detail;
+                    assert!(
+                        !detail.contains("s3cr3t") && !detail.contains("5773"),
+                        "{detail}"
+                    );
+                }
+            }
         }
     }
 

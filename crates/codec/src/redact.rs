@@ -1,62 +1,128 @@
 //! Finding keys of customers in text, and taking them out.
 //!
 //! The shapes are those that gitleaks and trufflehog publish for AI providers, plus a
-//! catch-all for `sk-…`, bearer tokens and JSON web tokens.
+//! catch-all for `sk-…`, bearer and basic authorization and JSON web tokens.
+//! They are looked for in the text as it stands and as its reader sees it ([`Plain`]): with
+//! escapes of JSON and of addresses resolved, also escapes inside escapes, and without
+//! invisible characters.
+//!
+//! Not looked for: a key that is broken over lines, written in lookalike letters, compressed
+//! or encrypted, or in base64 anywhere but in basic authorization.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::bytes::Regex as BytesRegex;
 use regex::{Captures, Regex};
 
-/// A secret's shape: the word that replaces it, and the pattern.
+use crate::plain::Plain;
+use crate::randomness::{mixture, random_runs};
+
+/// A secret's shape: the word that replaces it, the pattern, and what else must hold.
 ///
 /// Length bounds are those of the shape or lower: a key that was cut short is still most of a key.
-const SHAPES: &[(&str, &str)] = &[
-    ("anthropic", r"sk-ant-[A-Za-z0-9_-]{8,}"),
-    ("openrouter", r"sk-or-v1-[0-9A-Za-z]{8,}"),
-    ("openai", r"sk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{8,}"),
-    ("langfuse", r"(?:pk|sk)-lf-[0-9a-fA-F-]{8,}"),
-    ("sk", r"sk-[A-Za-z0-9_-]{16,}"),
-    ("elevenlabs", r"sk_[0-9a-fA-F]{32,}"),
-    ("groq", r"gsk_[A-Za-z0-9]{16,}"),
-    ("xai", r"xai-[A-Za-z0-9_-]{16,}"),
-    ("google", r"AIza[A-Za-z0-9_-]{20,}"),
-    ("google", r"\bAQ\.[A-Za-z0-9_-]{20,}"),
-    ("huggingface", r"(?:hf_|api_org_)[A-Za-z0-9]{20,}"),
-    ("pinecone", r"pcsk_[A-Za-z0-9_]{20,}"),
-    ("replicate", r"r8_[A-Za-z0-9_-]{20,}"),
-    ("perplexity", r"pplx-[A-Za-z0-9]{20,}"),
-    ("nvidia", r"nvapi-[A-Za-z0-9_-]{20,}"),
-    ("databricks", r"dapi[a-f0-9]{24,}(?:-\d)?"),
-    ("langsmith", r"lsv2_(?:pt|sk)_[a-f0-9_]{16,}"),
-    ("bedrock", r"ABSK[A-Za-z0-9+/]{40,}={0,2}"),
-    ("bedrock", r"bedrock-api-key-[A-Za-z0-9+/=_-]{16,}"),
-    ("webhook", r"whs(?:ec|k)_[A-Za-z0-9+/=_-]{16,}"),
+const SHAPES: &[(&str, &str, Check)] = &[
+    ("anthropic", r"sk-ant-[A-Za-z0-9_-]{8}", Check::Sk(8)),
+    ("openrouter", r"sk-or-v1-[A-Za-z0-9_-]{8}", Check::Sk(8)),
+    (
+        "openai",
+        r"sk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{8}",
+        Check::Sk(8),
+    ),
+    ("langfuse", r"(?:pk|sk)-lf-[0-9a-fA-F-]{8,}", Check::None),
+    ("sk", r"sk-[A-Za-z0-9_-]{16}", Check::Sk(16)),
+    ("elevenlabs", r"sk_[0-9a-fA-F]{32,}", Check::None),
+    ("groq", r"gsk_[A-Za-z0-9]{16,}", Check::None),
+    // Without hyphens, which models have: xai-grok-code-fast-1.
+    ("xai", r"xai-[A-Za-z0-9_]{16,}", Check::None),
+    ("google", r"AIza[A-Za-z0-9_-]{20,}", Check::None),
+    ("google", r"\bAQ\.[A-Za-z0-9_-]{20,}", Check::None),
+    (
+        "huggingface",
+        r"(?:hf_|api_org_)[A-Za-z0-9]{20,}",
+        Check::None,
+    ),
+    ("pinecone", r"pcsk_[A-Za-z0-9_]{20,}", Check::None),
+    ("replicate", r"r8_[A-Za-z0-9_-]{20,}", Check::None),
+    ("perplexity", r"pplx-[A-Za-z0-9]{20,}", Check::None),
+    ("nvidia", r"nvapi-[A-Za-z0-9_-]{20,}", Check::None),
+    ("databricks", r"dapi[a-f0-9]{24,}(?:-\d)?", Check::None),
+    ("langsmith", r"lsv2_(?:pt|sk)_[a-f0-9_]{16,}", Check::None),
+    ("bedrock", r"ABSK[A-Za-z0-9+/]{40,}={0,2}", Check::None),
+    (
+        "bedrock",
+        r"bedrock-api-key-[A-Za-z0-9+/=_-]{16,}",
+        Check::None,
+    ),
+    ("webhook", r"whs(?:ec|k)_[A-Za-z0-9+/=_-]{16,}", Check::None),
     (
         "jwt",
         r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?",
+        Check::None,
     ),
-    ("bearer", r"(?i:bearer)(?:\s|%20)+[^\s\x22',;]{16,}"),
+    // A bracket would be the beginning of what stands for a secret that is gone already.
+    (
+        "bearer",
+        r"(?i:bearer)(?:\s|\+)+[^\s\x22',;\[\]]{16,}",
+        Check::None,
+    ),
+    (
+        "basic",
+        r"\b(?i:basic)\s+[A-Za-z0-9+/]{16,}={0,2}",
+        Check::Mixture,
+    ),
 ];
+
+/// What a pattern cannot say about a match.
+#[derive(Clone, Copy)]
+enum Check {
+    /// Nothing more.
+    None,
+    /// The match goes on as far as the alphabet does. At the start of a word it is a key. Inside
+    /// one, as in `task-force-of-seven-2026`, what follows must have a mixture of this length.
+    Sk(usize),
+    /// The last word must be none that people write.
+    Mixture,
+}
+
+/// How much of what follows `sk-` is judged; a bound, so that no text is slow to look through.
+const JUDGED_BYTES: usize = 256;
+
+/// The longest beginning of a key that a provider shows before the dots: `sk-ant-api03-R2D...`.
+const MAX_MASKED_BYTES: usize = 20;
+
+/// How many escapes inside escapes are resolved: JSON in JSON in an address.
+const MAX_LAYERS: usize = 4;
 
 /// One pattern with a group for each shape; the first shape that fits names the match.
 static ANY_SHAPE: LazyLock<Regex> = LazyLock::new(|| {
     let groups: Vec<String> = SHAPES
         .iter()
-        .map(|(_, shape)| format!("({shape})"))
+        .map(|(_, shape, _)| format!("({shape})"))
         .collect();
     Regex::new(&groups.join("|")).expect("the shapes are constant and tested")
 });
 
 /// Whether bytes might hold a shape: its literal beginnings only, a quick no for nearly every event.
+///
+/// Of the words whose case is free only three letters are looked for: `rer` of bearer and `sic`
+/// of basic. All ways of writing more of them are too many literals to search at once.
 static MIGHT_HOLD: LazyLock<BytesRegex> = LazyLock::new(|| {
     BytesRegex::new(concat!(
         r"sk-|sk_|pk-lf|gsk_|xai-|AIza|AQ\.|hf_|api_org_|pcsk_|r8_|pplx-|nvapi-|dapi|lsv2_|",
-        r"ABSK|bedrock-api-key|whsec_|whsk_|eyJ|[Bb][Ee][Aa][Rr][Ee][Rr]",
+        r"ABSK|bedrock-api-key|whsec_|whsk_|eyJ|[Rr][Ee][Rr]|[Ss][Ii][Cc]",
     ))
     .expect("the beginnings are constant and tested")
 });
+
+/// A part of a text that is a secret of some kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Span {
+    range: Range<usize>,
+    kind: &'static str,
+}
 
 /// Takes secrets out of text.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,38 +131,142 @@ pub struct Redactor;
 impl Redactor {
     /// Returns whether the text of a payload, read as JSON, needs a look at each of its fields.
     ///
-    /// A backslash may spell a key in escapes that the quick look cannot see.
+    /// An escape may spell a key that the quick look cannot see.
     pub fn needs_look(payload: &[u8]) -> bool {
-        memchr::memchr(b'\\', payload).is_some() || MIGHT_HOLD.is_match(payload)
+        Plain::has_escapes(payload) || MIGHT_HOLD.is_match(payload) || Plain::has_invisible(payload)
     }
 
     /// Returns the text with every secret replaced by `[redacted:<kind>]`.
     pub fn redact(text: &str) -> Cow<'_, str> {
-        if !MIGHT_HOLD.is_match(text.as_bytes()) {
-            return Cow::Borrowed(text);
-        }
-        ANY_SHAPE.replace_all(text, |found: &Captures<'_>| {
-            format!("[redacted:{}]", Self::kind_of(found))
-        })
+        replace(text, &spans(text, false))
+    }
+
+    /// Redacts also what only looks like a secret: for what is kept to find faults, where an id
+    /// too few is no loss, and for fields that say they hold one.
+    pub fn redact_strictly(text: &str) -> Cow<'_, str> {
+        replace(text, &spans(text, true))
     }
 
     /// Returns the kind of secret that the whole text is, if it is one.
     pub fn whole_secret(text: &str) -> Option<&'static str> {
-        let found = ANY_SHAPE.captures(text)?;
-        (found.get(0)?.as_str() == text).then(|| Self::kind_of(&found))
+        match spans(text, false).as_slice() {
+            [span] if span.range == (0..text.len()) => Some(span.kind),
+            _ => None,
+        }
     }
 
     /// Returns whether any secret is in the text.
     pub fn holds_secret(text: &str) -> bool {
-        MIGHT_HOLD.is_match(text.as_bytes()) && ANY_SHAPE.is_match(text)
+        !spans(text, false).is_empty()
     }
+}
 
-    fn kind_of(found: &Captures<'_>) -> &'static str {
-        let group = (1..found.len()).find(|&group| found.get(group).is_some());
-        group
-            .and_then(|group| SHAPES.get(group - 1))
-            .map_or("secret", |(kind, _)| kind)
+fn replace<'a>(text: &'a str, spans: &[Span]) -> Cow<'a, str> {
+    if spans.is_empty() {
+        return Cow::Borrowed(text);
     }
+    let (mut redacted, mut at) = (String::with_capacity(text.len()), 0);
+    for span in spans {
+        redacted.push_str(text.get(at..span.range.start).unwrap_or_default());
+        redacted.push_str("[redacted:");
+        redacted.push_str(span.kind);
+        redacted.push(']');
+        at = span.range.end;
+    }
+    redacted.push_str(text.get(at..).unwrap_or_default());
+    Cow::Owned(redacted)
+}
+
+/// Returns the secrets of a text in order, apart from each other.
+fn spans(text: &str, strict: bool) -> Vec<Span> {
+    let mut spans = Vec::new();
+    find(text, strict, |span| spans.push(span));
+    let mut layer = Plain::of(text);
+    for _ in 0..MAX_LAYERS {
+        let Some(plain) = layer else { break };
+        find(plain.text(), strict, |Span { range, kind }| {
+            let range = plain.original(range);
+            spans.push(Span { range, kind });
+        });
+        layer = plain.again();
+    }
+    spans.sort_by_key(|span| (span.range.start, Reverse(span.range.end)));
+    spans.dedup_by(|next, span| {
+        let overlaps = next.range.start < span.range.end;
+        if overlaps {
+            span.range.end = span.range.end.max(next.range.end);
+            if span.kind == UNKNOWN {
+                span.kind = next.kind;
+            }
+        }
+        overlaps
+    });
+    spans
+}
+
+/// The kind of a secret without known shape.
+const UNKNOWN: &str = "unknown";
+
+/// Finds the secrets of a text as it stands.
+fn find(text: &str, strict: bool, mut found: impl FnMut(Span)) {
+    if strict {
+        for range in random_runs(text) {
+            let kind = UNKNOWN;
+            found(Span { range, kind });
+        }
+    }
+    if !MIGHT_HOLD.is_match(text.as_bytes()) {
+        return;
+    }
+    let mut at = 0;
+    while let Some(captures) = ANY_SHAPE.captures_at(text, at) {
+        let Some((range, kind, check)) = shape_of(&captures) else {
+            return;
+        };
+        let start = range.start;
+        match confirm(text, range, check) {
+            Some(range) => {
+                at = range.end;
+                found(Span { range, kind });
+            }
+            // Every shape begins with one byte, and another may begin at the next.
+            None => at = start + 1,
+        }
+    }
+}
+
+fn shape_of(captures: &Captures<'_>) -> Option<(Range<usize>, &'static str, Check)> {
+    let group = (1..captures.len()).find(|&group| captures.get(group).is_some())?;
+    let (kind, _, check) = SHAPES.get(group - 1)?;
+    Some((captures.get(group)?.range(), kind, *check))
+}
+
+/// Returns the whole range of a match if it is a secret.
+fn confirm(text: &str, range: Range<usize>, check: Check) -> Option<Range<usize>> {
+    let length = match check {
+        Check::None => return Some(range),
+        Check::Mixture => {
+            let word = text.get(range.clone())?.split_whitespace().next_back()?;
+            return (word.ends_with('=') || mixture(word, 1)).then_some(range);
+        }
+        Check::Sk(length) => length,
+    };
+    let in_key = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let rest = text.as_bytes().get(range.end..)?;
+    let near = rest.iter().take(JUDGED_BYTES).take_while(in_key).count();
+    let judged = range.start..range.end + near;
+    let after = text.get(judged.end..)?;
+    let masked = ["..", "…", "*"].iter().any(|dots| after.starts_with(dots));
+    if masked && length < 16 && judged.len() <= MAX_MASKED_BYTES {
+        return None;
+    }
+    let inside_a_word = text
+        .get(..range.start)?
+        .ends_with(|before: char| before.is_ascii_alphanumeric());
+    if inside_a_word && !mixture(text.get(judged)?, length) {
+        return None;
+    }
+    Some(range.start..range.end + rest.iter().take_while(in_key).count())
 }
 
 #[cfg(test)]
@@ -106,6 +276,13 @@ mod tests {
     fn check(text: &str, expected: &str) {
         assert_eq!(Redactor::redact(text), expected);
         assert_eq!(Redactor::redact(expected), expected, "redaction is final");
+        if text != expected {
+            assert!(Redactor::needs_look(text.as_bytes()), "{text}");
+        }
+    }
+
+    fn kept(text: &str) {
+        check(text, text);
     }
 
     #[test]
@@ -118,9 +295,20 @@ mod tests {
             "sk-or-v1-0123456789abcdef",
             "AIzaabcdefghijklmnopqrstuvw",
             "BeArEr abcdefghijklmnopqrst",
+            "bAsIc dXNlcjpwYXNzd29yZA==",
             "eyJhbGciOiJI.eyJzdWIiOiIx.sig",
             "sk_0123456789abcdef0123456789abcdef0123456789abcdef",
             "pk-lf-01234567-89ab",
+            "r8_abcdefghijklmnopqrstuvwxyz",
+            "AQ.Ab8RN6abcdefghijklmnopqrstuvwxyz",
+            "hf_abcdefghijklmnopqrstuvwxyzabcdefgh",
+            "pcsk_abcde_abcdefghijklmnopqrstuvwxyz",
+            "pplx-abcdefghijklmnopqrstuvwxyz",
+            "nvapi-abcdefghijklmnopqrstuvwxyz",
+            "dapi0123456789abcdef0123456789abcdef-2",
+            "lsv2_pt_0123456789abcdef0123456789abcdef_0123456789",
+            "bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t",
+            "whsec_abcdefghijklmnopqrstuvwxyz",
         ] {
             assert!(Redactor::needs_look(text.as_bytes()), "{text}");
             assert!(Redactor::whole_secret(text).is_some(), "{text}");
@@ -128,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_go_and_ids_stay() {
+    fn secrets_go_and_the_rest_stays() {
         check(
             "key sk-proj-abcdefgh1234_-XY leaked",
             "key [redacted:openai] leaked",
@@ -138,14 +326,136 @@ mod tests {
             "Authorization: Bearer abcdefghijklmnopqrst",
             "Authorization: [redacted:bearer]",
         );
+        check(
+            "Authorization: Basic c2stcHJvai1hYmNkZWZnaDEyMzQ6 x",
+            "Authorization: [redacted:basic] x",
+        );
+        check("sk-my-own-master-key", "[redacted:sk]");
+        kept("Bearer [redacted:anthropic]");
+    }
+
+    #[test]
+    fn ids_and_prose_stay() {
         for id in [
             "key_7f3a",
             "apikey_01HXYZ",
             "chatcmpl-abcdefgh",
             "req_1",
+            "AKIAIOSFODNN7EXAMPLE",
+            "arn:aws:iam::123456789012:user/BedrockAPIKey-1",
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
             "task-force-of-seven",
+            "risk-management-of-something-long",
+            "risk-adjusted-return-on-capital-2026-05-04",
+            "disk-cleanup-job-2026-prod-eu-west-1",
+            "task-0f2b5c1e-6c1f-4b8e-9a39-1d1f0a2f9b7c",
+            "helpdesk-admin-console-2",
+            "xai-grok-code-fast-1-preview",
+            "Basic authentication",
+            "the basic internationalization of it",
+            "sk-...x9Zq",
+            "sk-proj-***..x9Zq",
+            "sk-ant-api03-R2D...igAA",
+            "sk-ant-api03-R2D…igAA",
+            "sk-proj-abcdefgh****",
         ] {
-            check(id, id);
+            kept(id);
+        }
+    }
+
+    #[test]
+    fn a_key_that_touches_other_text_goes_all_the_same() {
+        let openai = "EXAMPLE0".repeat(9) + "T3BlbkFJ" + &"EXAMPLE0".repeat(9);
+        check(&format!("xsk-proj-{openai}"), "x[redacted:openai]");
+        check(
+            &format!("xsk-ant-api03-{openai}AA."),
+            "x[redacted:anthropic].",
+        );
+        check(
+            "0sk-abcdefghijklmnopqrstT3BlbkFJabcdefghijklmnopqrst",
+            "0[redacted:sk]",
+        );
+        check("nsk-abcdefghijklmnopqrstuvwxyzabcdef", "n[redacted:sk]");
+        check("nsk-aB3dE5fG7hI9jK1lM3nO5p", "n[redacted:sk]");
+        check(
+            "task-force-sk-my-own-master-key",
+            "task-force-[redacted:sk]",
+        );
+        check(&format!("xgsk_{openai}"), "x[redacted:groq]");
+        check(&format!("sk-proj-{openai}..."), "[redacted:openai]...");
+    }
+
+    #[test]
+    fn a_key_is_found_however_it_is_spelt() {
+        for spelling in [
+            r"\u0073k-proj-abcdefgh1234",
+            r"s\u006B-proj-abcdefgh1234",
+            r"sk\u002dproj\u002Dabcdefgh1234",
+            r"\\u0073k-proj-abcdefgh1234",
+            r"\\\\u0073k-proj-abcdefgh1234",
+            r"sk\x2dproj-abcdefgh1234",
+            "sk%2Dproj%2dabcdefgh1234",
+            "sk%252Dproj%252dabcdefgh1234",
+            "s\u{200b}k-pr\u{ad}oj-abcdefgh1234",
+            "sk-\u{feff}proj-abcd\u{2060}efgh1234",
+            "sk-proj-ab\u{fffd}cdefgh1234",
+            "sk\u{1}-proj-abcdefgh1234",
+            r"sk-\u200bproj-abcdefgh1234",
+        ] {
+            let text = format!("a {spelling} ü");
+            assert_eq!(
+                Redactor::redact(&text),
+                "a [redacted:openai] ü",
+                "{spelling}"
+            );
+        }
+        check(
+            "Authorization%3A%20Bearer%20abcdefghijklmnopqrst",
+            "Authorization%3A%20[redacted:bearer]",
+        );
+        check(
+            "auth=Bearer+abcdefghijklmnopqrst&x=1",
+            "auth=[redacted:bearer]",
+        );
+        check(r"line\nsk-my-own-master-key", r"line\n[redacted:sk]");
+        check(
+            "50 % of it \\ \u{200f}ok\u{202e}",
+            "50 % of it \\ \u{200f}ok\u{202e}",
+        );
+    }
+
+    #[test]
+    fn strictness_takes_what_only_looks_like_a_secret() {
+        assert_eq!(
+            Redactor::redact_strictly(
+                r#"{"key":"0123456789abcdef0123456789abcdef","id":"evt_01"}"#
+            ),
+            r#"{"key":"[redacted:unknown]","id":"evt_01"}"#
+        );
+        assert_eq!(
+            Redactor::redact_strictly("\"key\":\"\\u0030123456789abcdef0123456789abcdef\""),
+            "\"key\":\"[redacted:unknown]\""
+        );
+        assert_eq!(
+            Redactor::redact_strictly("sk-proj-aB3dE5fG7hI9jK1lM3nO5pQ7rS9tU1vW3xY5zA7b"),
+            "[redacted:openai]"
+        );
+    }
+
+    #[test]
+    fn no_text_is_slow_to_look_through() {
+        for part in [
+            "xsk-",
+            "sk-",
+            "xsk-proj-aaaaaaaa",
+            "basic ",
+            "eyJ",
+            "bearer ",
+            "\\u0073",
+            "%25",
+        ] {
+            let text = part.repeat((1 << 16) / part.len());
+            assert!(Redactor::redact_strictly(&text).len() <= text.len() * 2);
         }
     }
 }

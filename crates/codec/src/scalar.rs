@@ -1,9 +1,13 @@
-//! The scalars of a JSON event, borrowed from the payload.
+//! The values of a JSON event, borrowed from the payload.
+//!
+//! None of them fails on a type: a value of another type than hoped for is told by its kind, so
+//! that an error of the parser always means that the payload is no JSON.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// A text that borrows where it can.
 pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
@@ -27,12 +31,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// Any value: a scalar is kept, a container is walked past.
+/// Any value: texts and truth values are kept, the rest is walked past.
 pub(crate) enum Scalar<'a> {
     Null,
     Bool(bool),
-    Number(String),
     Text(Cow<'a, str>),
+    Number,
     Container,
 }
 
@@ -50,14 +54,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
             fn visit_bool<E>(self, value: bool) -> Result<Scalar<'de>, E> {
                 Ok(Scalar::Bool(value))
             }
-            fn visit_i64<E>(self, value: i64) -> Result<Scalar<'de>, E> {
-                Ok(Scalar::Number(value.to_string()))
+            fn visit_i64<E>(self, _: i64) -> Result<Scalar<'de>, E> {
+                Ok(Scalar::Number)
             }
-            fn visit_u64<E>(self, value: u64) -> Result<Scalar<'de>, E> {
-                Ok(Scalar::Number(value.to_string()))
+            fn visit_u64<E>(self, _: u64) -> Result<Scalar<'de>, E> {
+                Ok(Scalar::Number)
             }
-            fn visit_f64<E>(self, value: f64) -> Result<Scalar<'de>, E> {
-                Ok(Scalar::Number(value.to_string()))
+            fn visit_f64<E>(self, _: f64) -> Result<Scalar<'de>, E> {
+                Ok(Scalar::Number)
             }
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Scalar<'de>, E> {
                 Ok(Scalar::Text(Cow::Borrowed(text)))
@@ -75,5 +79,28 @@ impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
             }
         }
         deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+/// The members of an object in their order, values as they stand in the payload.
+pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some((Text(name), value)) = map.next_entry()? {
+                    members.push((name, value));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(MembersVisitor)
     }
 }

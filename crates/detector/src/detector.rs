@@ -22,7 +22,7 @@ use crate::keys::KeyTable;
 use crate::round::{Round, share_of_test};
 use crate::traits::{DIMENSIONS, Traits, network_of};
 use crate::windows::{
-    BUCKET_MILLIS, BUCKETS_AN_HOUR, METRICS, NOVELTY, SCALES, Scale, Windows, bucket_of,
+    BUCKET_MILLIS, BUCKETS, BUCKETS_AN_HOUR, METRICS, NOVELTY, SCALES, Scale, Windows, bucket_of,
 };
 
 /// How late a row may be and still find its window open.
@@ -166,7 +166,8 @@ impl PartitionDetector {
     /// Judges what is still open as if its time had come, at the end of a file.
     pub fn finish(&mut self, findings: &mut dyn Findings) {
         let Some(newest) = self.newest else { return };
-        let beyond = (CALM_BUCKETS + 2) * BUCKET_MILLIS;
+        // An hour until the last hourly window is past, an hour of calm, and the lateness.
+        let beyond = (BUCKETS_AN_HOUR + CALM_BUCKETS + 2) * BUCKET_MILLIS;
         self.close_until(bucket_of(newest.millis() + beyond), findings);
     }
 
@@ -208,7 +209,6 @@ impl PartitionDetector {
             self.calibration.grow(bucket);
             self.traits.grow();
             self.labels.push([None, None]);
-            self.baseline.predict(slot, bucket);
         }
         let tokens = cell(usage_batch, CountField::InputTokens, row).saturating_add(cell(
             usage_batch,
@@ -246,23 +246,21 @@ impl PartitionDetector {
             bucket,
             values,
         } = *usage;
-        if bucket > self.windows.head(slot) {
-            self.learn_until(slot, bucket - 1);
+        let head = self.windows.head(slot);
+        if bucket > head {
+            if bucket - head >= BUCKETS - 3 {
+                // The ring would forget them; all of them are closed and judged.
+                self.learn_until(slot, head + 1);
+            }
             self.windows.advance(slot, bucket);
-            self.baseline.predict(slot, bucket);
         }
         if !self.windows.add(slot, bucket, values) {
             self.too_late += 1;
             return;
         }
-        let in_episode = self
-            .episodes
-            .get(&slot)
-            .is_some_and(|episode| !episode.ended);
         for (dimension, field) in DIMENSIONS.into_iter().enumerate() {
             if let Some(value) = text(usage_batch, field, row) {
-                self.traits
-                    .note(slot, dimension, value, bucket, values[0], in_episode);
+                self.traits.note(slot, dimension, value, bucket, values[0]);
             }
         }
         self.label(usage_batch, row, slot);
@@ -274,7 +272,11 @@ impl PartitionDetector {
         }
         // Early judging waits until the bucket before is closed: an alert's identity is its
         // episode's first window, and must not depend on which of two neighbours fired first.
-        if bucket <= self.open_from && !in_episode {
+        let alarm = self
+            .episodes
+            .get(&slot)
+            .is_some_and(|episode| !episode.ended);
+        if bucket == self.open_from && !alarm {
             self.judge_open(slot, bucket, findings);
         }
     }
@@ -311,11 +313,6 @@ impl PartitionDetector {
     /// Learns the closed buckets of a key before `until`.
     fn learn_until(&mut self, slot: usize, until: i64) {
         let head = self.windows.head(slot);
-        let alarm = self
-            .episodes
-            .get(&slot)
-            .is_some_and(|episode| !episode.ended);
-        let weight = if alarm { ALARM_WEIGHT } else { 1.0 };
         for bucket in self.baseline.learned(slot) + 1..until.min(head + 1) {
             let mut sums = [[0; SCALES]; METRICS];
             for (metric, sums) in sums.iter_mut().enumerate() {
@@ -323,6 +320,11 @@ impl PartitionDetector {
                     sums[scale as usize] = self.windows.sum(slot, metric, scale, bucket);
                 }
             }
+            let alarm = self
+                .episodes
+                .get(&slot)
+                .is_some_and(|episode| episode.active_in(bucket));
+            let weight = if alarm { ALARM_WEIGHT } else { 1.0 };
             self.baseline.learn(
                 slot,
                 &Lesson {
@@ -337,8 +339,18 @@ impl PartitionDetector {
         }
     }
 
+    /// Learns what is closed two buckets back and predicts a bucket, once all before it are
+    /// closed: the prediction is the same whoever asks first.
+    fn prepare(&mut self, slot: usize, bucket: i64) {
+        if self.baseline.prediction(slot, 0, bucket).is_none() {
+            self.learn_until(slot, bucket - 1);
+            self.baseline.predict(slot, bucket);
+        }
+    }
+
     /// Judges the open window of a key by what it holds so far: a count can only grow.
     fn judge_open(&mut self, slot: usize, bucket: i64, findings: &mut dyn Findings) {
+        self.prepare(slot, bucket);
         let mut round = Round::default();
         for metric in 0..METRICS {
             for scale in Scale::EARLY {
@@ -373,6 +385,13 @@ impl PartitionDetector {
         if sum == 0.0 || (early && !worth_judging(&prediction, scale, observed)) {
             return None;
         }
+        let hour = self.windows.sum(slot, metric, Scale::Hour, bucket) as f64 / unit;
+        if !Scale::EARLY.contains(&scale)
+            && hour <= f64::from(prediction.slow[Scale::Hour as usize])
+        {
+            // What is long over must not raise or hold an alarm through a long window.
+            return None;
+        }
         let verdict = judge(&prediction, scale, observed);
         let episodes_per_day =
             self.calibration
@@ -403,7 +422,7 @@ impl PartitionDetector {
             }
             _ => {
                 self.episodes.insert(slot, Episode::open(worst));
-                self.traits.begin_episode(slot, worst.bucket);
+                self.traits.begin_episode(slot);
             }
         }
         if let (Some(unfamiliar), Some(episode)) = (unfamiliar, self.episodes.get_mut(&slot)) {
@@ -447,12 +466,9 @@ impl PartitionDetector {
         let raised_at =
             Timestamp::from_millis((bucket + 1) * BUCKET_MILLIS + ALLOWED_LATENESS_MILLIS);
         for slot in slots {
-            if self.windows.head(slot) < bucket {
-                // An alarm whose key has fallen silent.
-                self.learn_until(slot, bucket - 1);
-                self.windows.advance(slot, bucket);
-                self.baseline.predict(slot, bucket);
-            }
+            // An alarm's key may have fallen silent.
+            self.windows.advance(slot, bucket);
+            self.prepare(slot, bucket);
             self.calibration.pass(slot, bucket);
             let unrest = self.judge_closed(slot, bucket, findings);
             self.settle(slot, bucket, unrest);
@@ -495,12 +511,13 @@ impl PartitionDetector {
         }
         if bucket >= episode.first_bucket {
             episode.close_bucket(excess, excess_requests);
+            self.traits.close_bucket(slot, bucket);
         }
         if unrest {
             episode.last_unrest = episode.last_unrest.max(bucket);
         }
         if bucket - episode.last_unrest >= CALM_BUCKETS {
-            episode.ended = true;
+            episode.end(bucket);
         }
     }
 
@@ -553,13 +570,18 @@ impl PartitionDetector {
         let score = score(alpha, episode.worst.episodes_per_day);
         let severity = episode.severity(&self.config, score, cost, open_requests, burn);
         let now = Told {
-            // An alert never calms down: what it asked for once, it asks for until it is handled.
-            severity: episode
-                .told
-                .map_or(severity, |told| told.severity.max(severity)),
+            // An alert never calms down: what closed windows asked for once, it asks for until
+            // it is handled. A first guess from an open window may still turn out too high.
+            severity: severity.max(episode.closed_severity),
             cost,
             closed,
             ended: episode.ended,
+        };
+        if closed && let Some(episode) = self.episodes.get_mut(&slot) {
+            episode.closed_severity = now.severity;
+        }
+        let Some(episode) = self.episodes.get(&slot) else {
+            return;
         };
         let matters = match episode.told {
             None => true,
@@ -578,6 +600,7 @@ impl PartitionDetector {
         let contributors = self.traits.contributors(
             slot,
             episode.first_bucket,
+            (!closed).then_some(bucket),
             self.baseline.age_buckets(slot, bucket),
         );
         let Some(episode) = self.episodes.get_mut(&slot) else {
@@ -619,11 +642,15 @@ impl PartitionDetector {
                 let expected = self.baseline.expected_hour(slot, metric, hour);
                 let (low, high) = band(expected / unit, dispersion);
                 let start = Timestamp::from_millis(hour * Timestamp::HOUR);
+                let seen = match hour == bucket.div_euclid(BUCKETS_AN_HOUR) {
+                    true => self.windows.hour_so_far(slot, metric, bucket),
+                    false => self.windows.hour(slot, metric, hour),
+                };
                 let natural = 1.0 / scale_of(metric);
                 SeriesPoint {
                     start,
                     end: start.plus(Timestamp::HOUR),
-                    observed: self.windows.hour(slot, metric, hour) as f64 * natural,
+                    observed: seen as f64 * natural,
                     expected: expected * natural,
                     low: low * unit * natural,
                     high: high * unit * natural,

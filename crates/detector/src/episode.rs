@@ -39,6 +39,11 @@ pub(crate) struct Episode {
     pub(crate) fired: Vec<(usize, Scale, f64)>,
     pub(crate) revision: u32,
     pub(crate) ended: bool,
+    /// The buckets in which the alarm was open last: from, and to where it has ended.
+    active_from: i64,
+    ended_at: Option<i64>,
+    /// The highest severity that closed windows have shown.
+    pub(crate) closed_severity: Severity,
     /// Money above the expected in the buckets closed since the episode began.
     pub(crate) closed_excess: Nanos,
     /// Money above the expected in each of the last closed hour's buckets, the newest last.
@@ -71,6 +76,9 @@ impl Episode {
             fired: vec![(worst.metric, worst.scale, worst.rarity)],
             revision: 0,
             ended: false,
+            active_from: worst.bucket,
+            ended_at: None,
+            closed_severity: Severity::Info,
             closed_excess: Nanos::default(),
             recent_excess: Vec::new(),
             excess_requests: 0.0,
@@ -84,7 +92,11 @@ impl Episode {
     pub(crate) fn exceed(&mut self, worst: Worst) {
         self.last_exceedance = self.last_exceedance.max(worst.bucket);
         self.last_unrest = self.last_unrest.max(worst.bucket);
-        self.ended = false;
+        if self.ended {
+            self.ended = false;
+            self.active_from = worst.bucket;
+            self.ended_at = None;
+        }
         let same_window = worst.metric == self.worst.metric
             && worst.scale == self.worst.scale
             && worst.bucket == self.worst.bucket;
@@ -99,6 +111,18 @@ impl Episode {
             Some((_, _, rarity)) => *rarity = rarity.max(worst.rarity),
             None => self.fired.push((worst.metric, worst.scale, worst.rarity)),
         }
+    }
+
+    /// Ends the alarm with a bucket.
+    pub(crate) fn end(&mut self, bucket: i64) {
+        self.ended = true;
+        self.ended_at = Some(bucket);
+    }
+
+    /// Returns whether the alarm was open in a closed bucket. What is learned of the bucket
+    /// depends on this and not on when it is learned.
+    pub(crate) fn active_in(&self, bucket: i64) -> bool {
+        self.active_from <= bucket && self.ended_at.is_none_or(|ended| bucket < ended)
     }
 
     /// Keeps the rarest window of requests from new networks.

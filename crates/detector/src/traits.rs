@@ -12,6 +12,9 @@ pub(crate) const DIMENSIONS: [TextField; 3] =
 /// Values remembered for each key and dimension; the least used makes room.
 const VALUES_A_DIMENSION: usize = 12;
 
+/// Buckets that may be open at once, and one that is being closed.
+const OPEN_BUCKETS: usize = 3;
+
 /// How long a value must be known before it is ordinary, in buckets: a day.
 const NEW_FOR_BUCKETS: i64 = 144;
 
@@ -21,9 +24,17 @@ struct Seen {
     value: u32,
     first_bucket: i64,
     last_bucket: i64,
-    /// Requests in the newest bucket, and since the episode began.
-    in_bucket: u64,
+    /// Requests of the newest buckets, each with its bucket.
+    newest: [(i64, u64); OPEN_BUCKETS],
+    /// Requests of the closed buckets of the running episode.
     in_episode: u64,
+}
+
+impl Seen {
+    fn in_bucket(&self, bucket: i64) -> u64 {
+        let (of, count) = self.newest[bucket.rem_euclid(OPEN_BUCKETS as i64) as usize];
+        if of == bucket { count } else { 0 }
+    }
 }
 
 /// Networks remembered for each key; the one unused for longest makes room.
@@ -99,7 +110,6 @@ impl Traits {
         value: &str,
         bucket: i64,
         requests: u64,
-        in_episode: bool,
     ) {
         let id = self.intern(value);
         let seen = &mut self.seen[slot][dimension];
@@ -115,55 +125,64 @@ impl Traits {
                     value: id,
                     first_bucket: bucket,
                     last_bucket: bucket,
-                    in_bucket: 0,
+                    newest: [(i64::MIN, 0); OPEN_BUCKETS],
                     in_episode: 0,
                 });
                 seen.len() - 1
             }
         };
         let seen = &mut seen[at];
-        if bucket > seen.last_bucket {
-            seen.last_bucket = bucket;
-            seen.in_bucket = 0;
-        }
-        seen.in_bucket += requests;
-        if in_episode {
-            seen.in_episode += requests;
+        seen.first_bucket = seen.first_bucket.min(bucket);
+        seen.last_bucket = seen.last_bucket.max(bucket);
+        let (of, count) = &mut seen.newest[bucket.rem_euclid(OPEN_BUCKETS as i64) as usize];
+        if bucket > *of {
+            (*of, *count) = (bucket, requests);
+        } else if bucket == *of {
+            *count += requests;
         }
     }
 
-    /// Begins an episode: what is in its first bucket belongs to it.
-    pub(crate) fn begin_episode(&mut self, slot: usize, bucket: i64) {
+    /// Begins an episode: nothing belongs to it yet.
+    pub(crate) fn begin_episode(&mut self, slot: usize) {
+        self.seen[slot]
+            .iter_mut()
+            .flatten()
+            .for_each(|seen| seen.in_episode = 0);
+    }
+
+    /// Books a closed bucket on the running episode.
+    pub(crate) fn close_bucket(&mut self, slot: usize, bucket: i64) {
         for seen in self.seen[slot].iter_mut().flatten() {
-            seen.in_episode = if seen.last_bucket >= bucket {
-                seen.in_bucket
-            } else {
-                0
-            };
+            seen.in_episode += seen.in_bucket(bucket);
         }
     }
 
-    /// Returns the values with the largest shares of the episode, of every dimension.
+    /// Returns the values with the largest shares of the episode, of every dimension; an open
+    /// bucket counts with what it holds.
     pub(crate) fn contributors(
         &self,
         slot: usize,
         first_bucket: i64,
+        open_bucket: Option<i64>,
         age: i64,
     ) -> Vec<Contributor> {
+        let share_of =
+            |seen: &Seen| seen.in_episode + open_bucket.map_or(0, |bucket| seen.in_bucket(bucket));
         let mut contributors = Vec::new();
         for (dimension, seen) in DIMENSIONS.iter().zip(&self.seen[slot]) {
-            let total: u64 = seen.iter().map(|seen| seen.in_episode).sum();
+            let total: u64 = seen.iter().map(share_of).sum();
             let mut of_dimension: Vec<&Seen> =
-                seen.iter().filter(|seen| seen.in_episode > 0).collect();
+                seen.iter().filter(|seen| share_of(seen) > 0).collect();
+            let name = |seen: &Seen| &self.values[seen.value as usize];
             of_dimension.sort_by(|a, b| {
-                let by_size = b.in_episode.cmp(&a.in_episode);
-                by_size
-                    .then_with(|| self.values[a.value as usize].cmp(&self.values[b.value as usize]))
+                share_of(b)
+                    .cmp(&share_of(a))
+                    .then_with(|| name(a).cmp(name(b)))
             });
             contributors.extend(of_dimension.iter().take(3).map(|seen| Contributor {
                 dimension: dimension.name().to_owned(),
-                value: self.values[seen.value as usize].to_string(),
-                share: seen.in_episode as f64 / total.max(1) as f64,
+                value: name(seen).to_string(),
+                share: share_of(seen) as f64 / total.max(1) as f64,
                 // A young key has nothing but new values; that says nothing.
                 first_seen: age > NEW_FOR_BUCKETS && seen.first_bucket >= first_bucket,
             }));

@@ -186,20 +186,31 @@ impl Windows {
         self.hours[metric].row(slot)[ring(hour, HOURS)]
     }
 
+    /// Returns the count of the hour of `bucket` up to and with that bucket, whatever later
+    /// buckets of the hour already hold.
+    pub(crate) fn hour_so_far(&self, slot: usize, metric: usize, bucket: i64) -> u64 {
+        let first = bucket.div_euclid(BUCKETS_AN_HOUR) * BUCKETS_AN_HOUR;
+        (first..=bucket)
+            .map(|bucket| self.bucket(slot, metric, bucket))
+            .sum()
+    }
+
     /// Returns the sum of the window of `scale` that ends with `bucket`.
     pub(crate) fn sum(&self, slot: usize, metric: usize, scale: Scale, bucket: i64) -> u64 {
         let hour = bucket.div_euclid(BUCKETS_AN_HOUR);
+        let with_hours_before = |count: i64| {
+            let before: u64 = (hour - count..hour)
+                .map(|hour| self.hour(slot, metric, hour))
+                .sum();
+            before + self.hour_so_far(slot, metric, bucket)
+        };
         match scale {
             Scale::TenMinutes => self.bucket(slot, metric, bucket),
             Scale::Hour => (bucket - 5..=bucket)
                 .map(|bucket| self.bucket(slot, metric, bucket))
                 .sum(),
-            Scale::SixHours => (hour - 5..=hour)
-                .map(|hour| self.hour(slot, metric, hour))
-                .sum(),
-            Scale::Day => (hour - 23..=hour)
-                .map(|hour| self.hour(slot, metric, hour))
-                .sum(),
+            Scale::SixHours => with_hours_before(5),
+            Scale::Day => with_hours_before(23),
         }
     }
 

@@ -1,5 +1,11 @@
 //! What holds for every payload, and for every key in it.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+
+mod fixtures;
+
+use std::collections::BTreeSet;
+
 use codec::{Codec, FingerprintSecret};
 use model::double::MemorySink;
 use model::{Partition, Records, Timestamp};
@@ -84,7 +90,79 @@ fn an_event_without_id_is_named_by_its_place() {
     assert_eq!(sink.rows[0].1["id"], "usage/0/0");
 }
 
+#[test]
+fn a_secret_in_an_identity_keeps_events_and_tenants_apart() {
+    let keys = invented_keys();
+    let event = |text: &str| {
+        format!(
+            r#"{{"time":"2026-05-04T12:00:00Z","id":"{text}","account":"{text}","requests":1}}"#
+        )
+    };
+    let payloads: Vec<String> = keys.iter().map(|key| event(key)).collect();
+    let bytes: Vec<&[u8]> = payloads.iter().map(String::as_bytes).collect();
+    let sink = decode(&bytes, None);
+    for field in ["id", "account"] {
+        let seen: BTreeSet<&str> = sink
+            .rows
+            .iter()
+            .map(|(_, row)| row[field].as_str().unwrap())
+            .collect();
+        assert_eq!(seen.len(), keys.len(), "{seen:?}");
+        assert!(seen.iter().all(|text| text.starts_with("fp:")), "{seen:?}");
+    }
+}
+
+#[test]
+fn an_unknown_field_that_names_a_secret_keeps_none_without_shape() {
+    let payload = br#"{"time":"2026-05-04T12:00:00Z","requests":1,"api-key":"0123456789abcdef0123456789abcdef","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736"}"#;
+    let row = &decode(&[payload], None).rows[0].1;
+    assert_eq!(row["extra"]["api-key"], "[redacted:unknown]");
+    assert_eq!(row["extra"]["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert!(row["quality"].to_string().contains("redacted"));
+}
+
+/// Spells a text in JSON, some characters as escapes.
+fn spell(text: &str, choices: &[u8]) -> String {
+    text.chars()
+        .zip(choices.iter().cycle())
+        .map(|(c, choice)| match choice {
+            0 => format!("\\u{:04x}", u32::from(c)),
+            1 => format!("\\u{:04X}", u32::from(c)),
+            2 => format!("%{:02X}", u32::from(c)),
+            3 if c == '/' => "\\/".to_owned(),
+            _ => c.to_string(),
+        })
+        .collect()
+}
+
 proptest! {
+    #[test]
+    fn a_key_survives_in_no_spelling(
+        which in 0usize..5,
+        choices in proptest::collection::vec(0u8..6, 1..40),
+        before in "[ -~]{0,12}",
+        broken in any::<bool>(),
+        field in prop_oneof![Just("key"), Just("user_agent"), Just("note"), Just("id")],
+    ) {
+        let key = &invented_keys()[which];
+        // A quote or a backslash before the key would end the text or escape its first letter.
+        let before = before.replace(['"', '\\', '%'], "");
+        let text = spell(key, &choices);
+        let end = if broken { "," } else { "}" };
+        let payload = format!(
+            r#"{{"time":"2026-05-04T12:00:00Z","requests":1,"{field}":"{before}{text}"{end}"#
+        );
+        let sink = decode(&[payload.as_bytes()], None);
+        let seen = format!("{:?} {:?}", sink.rows, sink.dead_letters);
+        // Neither the key, nor the greater part of it as it was spelt.
+        for (shown, part) in [key, &text].into_iter().flat_map(|key| {
+            let length = key.len() / 3;
+            [0, length, key.len() - length].map(|at| (key, &key[at..at + length]))
+        }) {
+            prop_assert!(!seen.contains(part), "{} leaked from {}: {}", shown, payload, seen);
+        }
+    }
+
     #[test]
     fn every_payload_is_one_row_or_one_dead_letter(payload in proptest::collection::vec(any::<u8>(), 0..300)) {
         let sink = decode(&[&payload], None);

@@ -1,0 +1,71 @@
+//! Calls of made-up keys as columns.
+
+use columns::{UsageBatch, UsageBatchBuilder};
+use model::{CountField, EventSink, Nanos, Partition, Position, TextField, Timestamp, UsageRow};
+
+/// One call or roll-up.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) time: Timestamp,
+    pub(crate) key: &'static str,
+    pub(crate) requests: u64,
+    pub(crate) cost_usd: f64,
+    pub(crate) address: &'static str,
+}
+
+impl Call {
+    pub(crate) fn at(time: Timestamp, key: &'static str) -> Self {
+        Self {
+            time,
+            key,
+            requests: 1,
+            cost_usd: 0.01,
+            address: "198.51.100.7",
+        }
+    }
+}
+
+/// A Monday.
+pub(crate) fn start() -> Timestamp {
+    Timestamp::parse("2026-04-06T00:00:00Z").expect("a constant")
+}
+
+/// A call every two minutes or so, day and night; the gaps follow a fixed irregular pattern.
+pub(crate) fn steady_weeks(key: &'static str, weeks: i64) -> Vec<Call> {
+    let mut calls = Vec::new();
+    let (mut time, mut step) = (start(), 0u64);
+    while time < start().plus(weeks * 7 * Timestamp::DAY) {
+        step = step
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        calls.push(Call::at(time, key));
+        time = time.plus(30_000 + (step >> 40) as i64 % 180_000);
+    }
+    calls
+}
+
+/// Turns calls into columns in their order.
+pub(crate) fn batch(calls: &[Call]) -> UsageBatch {
+    let mut builder = UsageBatchBuilder::new(Partition::new("usage", 0), 0);
+    for (offset, call) in (0..).zip(calls) {
+        let mut row = UsageRow::at(call.time);
+        row.set_text(TextField::Kind, "usage");
+        row.set_text(TextField::Provider, "openai");
+        row.set_text(TextField::Account, "acme");
+        row.set_text(TextField::Key, call.key);
+        row.set_text(TextField::Model, "gpt-5-mini");
+        row.set_text(TextField::SourceIp, call.address);
+        row.set_count(CountField::Requests, call.requests);
+        row.set_count(CountField::InputTokens, 800 * call.requests);
+        row.cost = Some(Nanos::from_usd(call.cost_usd));
+        builder.row(
+            &row,
+            &Position {
+                topic: "usage".into(),
+                partition: 0,
+                offset,
+            },
+        );
+    }
+    builder.finish(calls.len() as i64)
+}

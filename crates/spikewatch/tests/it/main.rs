@@ -1,0 +1,18 @@
+//! The program from outside: the real binary, a broker process, another program that produces.
+//!
+//! The tools (broker, Kafka client, mail server) are found by `SPIKEWATCH_TEST_TOOLS`, which
+//! `scripts/test` sets; a test that needs one says loudly that it is skipped where it is not set.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+
+mod check;
+mod files;
+mod graceful_stop;
+mod kill_nine;
+mod malformed;
+mod real_trace;
+mod secrets;
+mod sql;
+mod story;
+mod support;
+mod transactions;

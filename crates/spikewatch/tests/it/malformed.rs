@@ -1,0 +1,129 @@
+//! One record in a hundred is malformed: each is kept with its reason and place, no other is lost.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::{Broker, Encoded, Instance, Usage, repository, tools};
+
+/// Topic, partition, offset and reason.
+type Place = (String, u64, u64, String);
+
+/// Returns what is wrong and the record of every malformed fixture, and one that is too large.
+fn malformed() -> Vec<(String, Vec<u8>)> {
+    let folder = repository("fixtures/payloads/native/malformed");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    let mut records: Vec<(String, Vec<u8>)> = files
+        .iter()
+        .map(|file| {
+            let name = file.file_name().unwrap().to_string_lossy();
+            let (reason, _) = name.split_once('.').unwrap();
+            (reason.to_owned(), std::fs::read(file).unwrap())
+        })
+        .collect();
+    let large =
+        json!({ "time": "2026-03-01T00:00:00Z", "requests": 1, "note": "x".repeat(1 << 20) });
+    records.push(("too_large".to_owned(), large.to_string().into_bytes()));
+    records
+}
+
+fn place_of(letter: &Value) -> Place {
+    (
+        letter["topic"].as_str().unwrap().to_owned(),
+        letter["partition"].as_u64().unwrap(),
+        letter["offset"].as_u64().unwrap(),
+        letter["reason"].as_str().unwrap().to_owned(),
+    )
+}
+
+/// Checks that letters are in exactly these places, each once.
+fn check_places(letters: &[Value], expected: &BTreeSet<Place>) {
+    let places: BTreeSet<Place> = letters.iter().map(place_of).collect();
+    assert_eq!(&places, expected);
+    assert_eq!(letters.len(), expected.len(), "each once");
+    for letter in letters {
+        assert!(!letter["detail"].as_str().unwrap().is_empty(), "{letter}");
+    }
+}
+
+#[test]
+fn malformed_records_are_dead_letters_and_no_good_one_is_lost() {
+    let Some(tools) = tools("malformed_records_are_dead_letters_and_no_good_one_is_lost") else {
+        return;
+    };
+    let bad = malformed();
+    let good: Vec<Value> = (0..)
+        .flat_map(|number| {
+            let usage = Usage {
+                key: format!("key_{number}"),
+                account: format!("account{number}"),
+                days: 31,
+                spike: false,
+            };
+            usage.events()
+        })
+        .take(bad.len() * 99)
+        .collect();
+    let tokens: u64 = good
+        .iter()
+        .map(|e| e["input_tokens"].as_u64().unwrap())
+        .sum();
+    // Every hundredth record is malformed.
+    let mut records = Vec::new();
+    for ((_, value), good) in bad.iter().zip(good.chunks(99)) {
+        records.extend(good.iter().map(|event| Encoded {
+            key: event["key"].as_str().map(str::to_owned),
+            value: event.to_string().into_bytes(),
+        }));
+        records.push(Encoded {
+            key: None,
+            value: value.clone(),
+        });
+    }
+    let broker = Broker::start(&tools);
+    let instance = Instance::new(&broker, "");
+    let places = broker.produce_encoded("usage", 4, &records);
+    let expected: BTreeSet<Place> = bad
+        .iter()
+        .zip(places.chunks(100))
+        .map(|((reason, _), places)| {
+            let (partition, offset) = places[99];
+            ("usage".to_owned(), partition, offset, reason.clone())
+        })
+        .collect();
+
+    let stats = instance.run_until_end();
+    assert_eq!(stats["events"], records.len());
+    assert_eq!(stats["dead_letters"], bad.len());
+    assert_eq!(stats["rows_written"], good.len());
+    let in_table = "SELECT topic, \"partition\", \"offset\", reason, detail FROM dead_letters";
+    check_places(&instance.sql_rows(in_table), &expected);
+    let in_topic = |broker: &Broker| -> Vec<Value> {
+        let records = broker.consume("dead-letters");
+        let value = |record: &Value| serde_json::from_str(record["value"].as_str()?).ok();
+        records
+            .iter()
+            .map(|record| value(record).unwrap())
+            .collect()
+    };
+    check_places(&in_topic(&broker), &expected);
+    let counts = instance.sql("SELECT count(*), sum(input_tokens) FROM usage_events");
+    assert_eq!(counts, format!("{},{tokens}", good.len()));
+    let lengths = instance.sql_rows("SELECT reason, payload_bytes FROM dead_letters");
+    let kept: BTreeSet<u64> = lengths
+        .iter()
+        .map(|row| row["payload_bytes"].as_u64().unwrap())
+        .collect();
+    let lengths: BTreeSet<u64> = bad.iter().map(|(_, value)| value.len() as u64).collect();
+    assert_eq!(kept, lengths, "the whole length is known");
+
+    // Read again, none is kept or sent twice.
+    let again = instance.run_until_end();
+    assert_eq!(again["rows_written"], 0);
+    check_places(&instance.sql_rows(in_table), &expected);
+    check_places(&in_topic(&broker), &expected);
+}

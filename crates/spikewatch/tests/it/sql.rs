@@ -1,0 +1,213 @@
+//! SQL beside a running service: the newest rows at once, each once; and nothing but reading.
+
+use std::path::{Path, PathBuf};
+
+use columns::arrow::ipc::reader::StreamReader;
+use serde_json::{Value, json};
+
+use crate::support::{Broker, Instance, Running, Usage, eventually, tools, write_lines};
+
+const COUNTS: &str = "SELECT count(*), count(DISTINCT event_id) FROM usage_events";
+
+fn usage(account: &str, days: u64) -> Vec<Value> {
+    let usage = Usage {
+        key: format!("key_{account}"),
+        account: account.to_owned(),
+        days,
+        spike: false,
+    };
+    usage.events()
+}
+
+fn produce(broker: &Broker, instance: &Instance, events: &[Value]) {
+    let file = instance.folder().join("events.jsonl");
+    write_lines(&file, events);
+    assert_eq!(broker.produce("usage", 4, &file), events.len() as u64);
+}
+
+/// Asks until there are `rows` rows; never are there more, and none is there twice.
+fn wait_for_rows(instance: &Instance, rows: usize) {
+    eventually(&format!("{rows} rows"), || {
+        let counts = instance.sql(COUNTS);
+        let (count, distinct) = counts.split_once(',').unwrap();
+        assert_eq!(count, distinct, "a row is there twice");
+        let count: usize = count.parse().unwrap();
+        assert!(count <= rows, "{count} of {rows}");
+        (count == rows).then_some(())
+    });
+}
+
+/// Stops a service and returns when it has ended well.
+fn stop(running: Running) {
+    running.signal("TERM");
+    running.wait().good();
+}
+
+#[test]
+fn rows_are_seen_before_they_are_committed_and_once_after() {
+    let Some(tools) = tools("rows_are_seen_before_they_are_committed_and_once_after") else {
+        return;
+    };
+    let broker = Broker::start(&tools);
+    let (first, second) = (usage("acme", 20), usage("globex", 20));
+    let all = first.len() + second.len();
+    let more = format!("[history]\ncommit_rows = {all}\ncommit_interval_secs = 3600\n");
+    let instance = Instance::new(&broker, &more);
+    produce(&broker, &instance, &first);
+
+    let running = instance.start_service();
+    eventually("the casebook", || {
+        let casebook = instance.data_dir().join("casebook.db");
+        (casebook.exists() && running.stderr().contains("caught up")).then_some(())
+    });
+    wait_for_rows(&instance, first.len());
+    assert_eq!(instance.commits(), 1, "only the commit that made the table");
+    let sums = "SELECT account, sum(requests) AS n FROM usage_events GROUP BY account";
+    let requests: u64 = first.iter().map(|e| e["requests"].as_u64().unwrap()).sum();
+    assert_eq!(
+        instance.sql_rows(sums),
+        [json!({ "account": "acme", "n": requests })]
+    );
+
+    // The commit comes while SQL is asked.
+    produce(&broker, &instance, &second);
+    wait_for_rows(&instance, all);
+    eventually("a commit", || (instance.commits() == 2).then_some(()));
+    wait_for_rows(&instance, all);
+
+    // With live rows beside committed ones, and then committed by the stop.
+    let third = usage("initech", 5);
+    produce(&broker, &instance, &third);
+    wait_for_rows(&instance, all + third.len());
+    assert_eq!(instance.commits(), 2);
+    stop(running);
+    assert_eq!(instance.commits(), 3);
+    wait_for_rows(&instance, all + third.len());
+    // A filter and a limit see both kinds of rows alike.
+    assert_eq!(
+        instance.sql("SELECT count(*) FROM usage_events WHERE event_time < '2026-03-02T00:00:00Z'"),
+        "144"
+    );
+    assert_eq!(
+        instance.sql("SELECT count(*) FROM (SELECT 1 FROM usage_events LIMIT 7) AS some"),
+        "7"
+    );
+}
+
+#[test]
+fn what_does_not_only_read_is_refused_and_writes_nothing() {
+    let Some(tools) = tools("what_does_not_only_read_is_refused_and_writes_nothing") else {
+        return;
+    };
+    let broker = Broker::start(&tools);
+    let instance = Instance::new(&broker, "");
+    let events = usage("acme", 2);
+    produce(&broker, &instance, &events);
+    instance.run_until_end();
+    let before = tree(instance.folder());
+
+    let refused = [
+        "CREATE EXTERNAL TABLE t (a INT) STORED AS CSV LOCATION '/etc/passwd'",
+        "CREATE EXTERNAL TABLE t STORED AS PARQUET LOCATION 'data/history/'",
+        "CREATE TABLE t AS SELECT * FROM usage_events",
+        "CREATE VIEW v AS SELECT 1",
+        "DROP TABLE usage_events",
+        "COPY usage_events TO 'out.parquet'",
+        "COPY (SELECT 1) TO 'out.csv' STORED AS CSV",
+        "EXPLAIN COPY (SELECT 1) TO 'out.csv' STORED AS CSV",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO 'out.csv' STORED AS CSV",
+        "EXPLAIN ANALYZE INSERT INTO alerts SELECT * FROM alerts",
+        "SET datafusion.execution.batch_size = 1",
+        "RESET datafusion.execution.batch_size",
+        "INSERT INTO usage_events SELECT * FROM usage_events",
+        "INSERT INTO alerts SELECT * FROM alerts",
+        "DELETE FROM usage_events",
+        "UPDATE usage_events SET account = 'x'",
+        "TRUNCATE TABLE usage_events",
+        "SELECT 1; SELECT 2",
+        "SELECT 1; COPY (SELECT 1) TO 'out.csv' STORED AS CSV",
+        "BEGIN",
+        "PREPARE p AS SELECT 1",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM 'data/history'",
+        "SELECT * FROM \"/etc/passwd\"",
+        "SELECT * FROM 'file:///etc/passwd'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM nonsense",
+        "nonsense",
+        "",
+    ];
+    for statement in refused {
+        let outcome = instance.run(["sql", "--format", "csv", statement]);
+        outcome.fails(1, &["error: "]);
+        assert!(outcome.stdout.is_empty(), "{statement}");
+        let said = outcome.stderr.lines().next().unwrap();
+        assert!(said.len() > "error: ".len(), "{statement}: {said}");
+        assert!(!outcome.stderr.contains("panicked"), "{statement}: {said}");
+        eprintln!("{statement:70} {said}");
+    }
+    assert_eq!(tree(instance.folder()), before);
+    assert_eq!(
+        instance.sql(COUNTS),
+        format!("{0},{0}", events.len()),
+        "history is as it was"
+    );
+}
+
+/// Returns every file below a folder with its length. The casebook's own are left out: readers
+/// of SQLite make and remove files beside it.
+fn tree(folder: &Path) -> Vec<(PathBuf, u64)> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(tree(&path));
+        } else if !path.to_string_lossy().contains("casebook.db") {
+            files.push((path.clone(), path.metadata().unwrap().len()));
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn rows_are_printed_in_every_format() {
+    let Some(tools) = tools("rows_are_printed_in_every_format") else {
+        return;
+    };
+    let broker = Broker::start(&tools);
+    let instance = Instance::new(&broker, "");
+    let mut events = usage("acme", 1);
+    events[0]["service"] = json!("a \"quoted\", text");
+    events[0]["cost_usd"] = json!(0.001234567);
+    produce(&broker, &instance, &events);
+    instance.run_until_end();
+    let query = "SELECT event_id, event_time, requests, cost_usd, service, batch \
+                 FROM usage_events ORDER BY event_time LIMIT 1";
+    let print = |format: &str| instance.run(["sql", "--format", format, query]);
+
+    assert_eq!(
+        print("csv").good(),
+        "event_id,event_time,requests,cost_usd,service,batch\n\
+         acme-0,2026-03-01T00:00:00Z,10,0.001234567,\"a \"\"quoted\"\", text\",\n"
+    );
+    let row: Value = serde_json::from_str(&print("json").good()).unwrap();
+    assert_eq!(row["event_id"], "acme-0");
+    assert_eq!(row["requests"], 10);
+    assert_eq!(row["service"], "a \"quoted\", text");
+    let table = print("table").good();
+    let widths: Vec<usize> = table.lines().map(|line| line.chars().count()).collect();
+    assert!(widths.len() >= 5 && widths.iter().all(|&width| width == widths[0]));
+    assert!(table.contains("| acme-0 "), "{table}");
+    let arrow = print("arrow");
+    assert_eq!(arrow.code, Some(0), "{}", arrow.stderr);
+    let batches = StreamReader::try_new(arrow.stdout.as_slice(), None).unwrap();
+    let rows: usize = batches.map(|batch| batch.unwrap().num_rows()).sum();
+    assert_eq!(rows, 1);
+    // Without a terminal it is CSV; from stdin it is the same query.
+    assert_eq!(instance.run(["sql", query]).good(), print("csv").good());
+    let nothing = "SELECT event_id FROM usage_events WHERE requests < 0";
+    let printed = |format: &str| instance.run(["sql", "--format", format, nothing]).good();
+    assert_eq!(printed("csv"), "event_id\n");
+    assert_eq!(printed("json"), "");
+}

@@ -42,6 +42,32 @@ impl Casebook {
         Ok(new)
     }
 
+    /// Returns which of the dead letters are not kept yet, by their places.
+    ///
+    /// # Errors
+    /// When the casebook cannot be read.
+    pub async fn unknown_dead_letters(
+        &self,
+        dead_letters: &[DeadLetter],
+    ) -> Result<Vec<DeadLetter>, Error> {
+        let mut unknown = Vec::new();
+        for dead_letter in dead_letters {
+            let known = sqlx::query(
+                "SELECT 1 FROM dead_letters WHERE topic = ?1 AND partition = ?2 AND \"offset\" = ?3",
+            )
+            .bind(&*dead_letter.position.topic)
+            .bind(dead_letter.position.partition)
+            .bind(dead_letter.position.offset)
+            .fetch_optional(self.readers())
+            .await
+            .doing("look for a dead letter")?;
+            if known.is_none() {
+                unknown.push(dead_letter.clone());
+            }
+        }
+        Ok(unknown)
+    }
+
     /// Returns dead letters, the newest first.
     ///
     /// # Errors

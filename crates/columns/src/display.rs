@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_cast::display::FormatOptions;
 use arrow_cast::pretty::pretty_format_batches_with_options;
-use arrow_schema::{Schema, SchemaRef};
+use arrow_json::writer::{EncoderOptions, make_encoder};
+use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use crate::Error;
 
@@ -15,7 +16,7 @@ use crate::Error;
 pub enum Format {
     /// A table for a terminal.
     Table,
-    /// Comma-separated values with a header.
+    /// Comma-separated values with a header; a list or a structure is JSON in its cell.
     Csv,
     /// One JSON object a line.
     Json,
@@ -49,7 +50,7 @@ pub fn write_batches(
                 .with_header(true)
                 .build(&mut *out);
             for batch in batches {
-                writer.write(batch)?;
+                writer.write(&flat(batch)?)?;
             }
         }
         Format::Json => {
@@ -68,6 +69,41 @@ pub fn write_batches(
     Ok(())
 }
 
+/// Returns the batch with lists and structures as JSON texts, for what has no word for them.
+fn flat(batch: &RecordBatch) -> Result<RecordBatch, Error> {
+    let schema = batch.schema();
+    let columns = schema.fields().iter().zip(batch.columns());
+    let flat = columns
+        .map(|(field, column)| flat_column(field, column))
+        .collect::<Result<Vec<(FieldRef, ArrayRef)>, Error>>()?;
+    let (fields, columns): (Vec<FieldRef>, Vec<ArrayRef>) = flat.into_iter().unzip();
+    Ok(RecordBatch::try_new(
+        Arc::new(Schema::new(fields)),
+        columns,
+    )?)
+}
+
+fn flat_column(field: &FieldRef, column: &ArrayRef) -> Result<(FieldRef, ArrayRef), Error> {
+    if !field.data_type().is_nested() {
+        return Ok((field.clone(), column.clone()));
+    }
+    let options = EncoderOptions::default();
+    let mut encoder = make_encoder(field, column.as_ref(), &options)?;
+    let mut json = Vec::new();
+    let texts: StringArray = (0..column.len())
+        .map(|row| {
+            json.clear();
+            let known = !encoder.is_null(row);
+            known.then(|| {
+                encoder.encode(row, &mut json);
+                String::from_utf8_lossy(&json).into_owned()
+            })
+        })
+        .collect();
+    let field = Field::new(field.name(), DataType::Utf8, true);
+    Ok((Arc::new(field), Arc::new(texts)))
+}
+
 /// Returns the batch with its columns under other names, in the same order.
 ///
 /// # Errors
@@ -84,4 +120,27 @@ pub fn renamed(batch: &RecordBatch, names: &[String]) -> Result<RecordBatch, Err
         Arc::new(Schema::new(fields)),
         batch.columns().to_vec(),
     )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Table;
+
+    use super::*;
+
+    #[test]
+    fn lists_are_json_in_a_cell_of_csv() {
+        let rows = [
+            serde_json::json!({ "key_id": "key_1", "vendors": ["a", "b \"c\""] }),
+            serde_json::json!({ "key_id": "key_2" }),
+        ];
+        let batch = Table::Keys.batch(&rows).unwrap();
+        let batch = batch.project(&[0, 7]).unwrap();
+        let mut text = Vec::new();
+        write_batches(&mut text, Format::Csv, &batch.schema(), &[batch]).unwrap();
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            "key_id,vendors\nkey_1,\"[\"\"a\"\",\"\"b \\\"\"c\\\"\"\"\"]\"\nkey_2,\n"
+        );
+    }
 }

@@ -99,6 +99,7 @@ impl KafkaConfig {
             ("session.timeout.ms", "10000"),
             ("heartbeat.interval.ms", "2000"),
             ("max.poll.interval.ms", "60000"),
+            ("statistics.interval.ms", "2000"),
             // The fetch queue is bounded small; the pipeline's own channel does the rest.
             ("fetch.wait.max.ms", "50"),
             ("fetch.max.bytes", "8388608"),

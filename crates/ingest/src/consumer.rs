@@ -70,6 +70,7 @@ impl KafkaSource {
         *positions.lock() = start;
         let context = GroupContext {
             positions: positions.clone(),
+            ends: Positions::default(),
             assignments: AtomicU64::new(0),
         };
         let consumer: BaseConsumer<GroupContext> = config
@@ -114,7 +115,8 @@ impl KafkaSource {
         })
     }
 
-    /// Returns a handle on the number of records between what was read and the end seen at start.
+    /// Returns a handle on the number of records that are in the log and were not read yet, as
+    /// far as the client knows; it asks every two seconds.
     pub fn lag(&self) -> Arc<AtomicU64> {
         self.lag.clone()
     }
@@ -146,7 +148,7 @@ impl EventSource for KafkaSource {
     }
 
     fn caught_up(&self) -> bool {
-        self.caught_up.load(Ordering::Acquire)
+        self.caught_up.load(Ordering::Acquire) && self.batches.is_empty()
     }
 }
 
@@ -411,12 +413,23 @@ impl Poller {
             return;
         }
         let positions = self.positions.lock();
+        let unread = |partition: &Partition, end: i64| {
+            (end - positions.get(partition).copied().unwrap_or(0)).max(0)
+        };
         let lag: i64 = self
             .targets
             .iter()
-            .map(|(partition, end)| (end - positions.get(partition).copied().unwrap_or(0)).max(0))
+            .map(|(partition, end)| unread(partition, *end))
             .sum();
-        self.lag.store(lag.unsigned_abs(), Ordering::Release);
+        let ends = self.consumer.context().ends.lock();
+        // The client learns of newer ends only now and then.
+        let known_end = |partition: &Partition| ends.get(partition).copied().unwrap_or(0);
+        let newest_lag = self
+            .targets
+            .iter()
+            .map(|(p, end)| unread(p, known_end(p).max(*end)));
+        self.lag
+            .store(newest_lag.sum::<i64>().unsigned_abs(), Ordering::Release);
         if lag == 0 && self.gathered.is_empty() && self.waiting.is_empty() {
             self.caught_up.store(true, Ordering::Release);
         }

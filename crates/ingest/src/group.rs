@@ -9,7 +9,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{Offset, Statistics, TopicPartitionList};
 use tracing::{error, info, warn};
 
 /// The next offset of each partition that the pipeline has been given, shared with the callbacks.
@@ -28,6 +28,8 @@ impl Positions {
 /// The callbacks of our consumer.
 pub(crate) struct GroupContext {
     pub(crate) positions: Positions,
+    /// The newest end of each partition that the client knows of.
+    pub(crate) ends: Positions,
     /// Grows with every assignment, so that the poll thread sees that there was one.
     pub(crate) assignments: std::sync::atomic::AtomicU64,
 }
@@ -41,6 +43,20 @@ impl ClientContext for GroupContext {
             | RDKafkaLogLevel::Error
             | RDKafkaLogLevel::Warning => warn!(facility, message, "librdkafka"),
             _ => tracing::debug!(facility, message, "librdkafka"),
+        }
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let mut ends = self.ends.lock();
+        for topic in statistics.topics.values() {
+            for partition in topic
+                .partitions
+                .values()
+                .filter(|partition| partition.hi_offset >= 0)
+            {
+                let name = Partition::new(topic.topic.as_str(), partition.partition);
+                ends.insert(name, partition.hi_offset);
+            }
         }
     }
 

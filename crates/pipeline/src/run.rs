@@ -227,10 +227,7 @@ impl Run {
         }
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
         loop {
-            let outcome = match self.casebook.put_dead_letters(dead_letters).await {
-                Ok(new) => self.append_dead_letters(dead_letters, new).await,
-                Err(err) => Err(err.to_string()),
-            };
+            let outcome = self.try_put_dead_letters(dead_letters).await;
             match outcome {
                 Ok(()) => return Ok(()),
                 Err(error) => {
@@ -244,19 +241,31 @@ impl Run {
         }
     }
 
-    /// Appends to the topic what the casebook did not have: a replay does not repeat it.
-    async fn append_dead_letters(&self, letters: &[DeadLetter], new: u64) -> Result<(), String> {
-        let Some(topic) = self.dead_letter_topic.as_ref().filter(|_| new > 0) else {
-            return Ok(());
-        };
-        let records: Vec<_> = letters
-            .iter()
-            .map(|letter| (letter.position.to_string(), json(letter)))
-            .collect();
-        topic
-            .sink
-            .append(&topic.topic, &records)
+    /// The topic first, with what the casebook does not have: a replay does not repeat it, and
+    /// a crash in between repeats it at most once.
+    async fn try_put_dead_letters(&self, dead_letters: &[DeadLetter]) -> Result<(), String> {
+        let unknown = self
+            .casebook
+            .unknown_dead_letters(dead_letters)
             .await
+            .map_err(|err| err.to_string())?;
+        if let Some(topic) = &self.dead_letter_topic
+            && !unknown.is_empty()
+        {
+            let records: Vec<_> = unknown
+                .iter()
+                .map(|letter| (letter.position.to_string(), json(letter)))
+                .collect();
+            topic
+                .sink
+                .append(&topic.topic, &records)
+                .await
+                .map_err(|err| err.to_string())?;
+        }
+        self.casebook
+            .put_dead_letters(&unknown)
+            .await
+            .map(drop)
             .map_err(|err| err.to_string())
     }
 

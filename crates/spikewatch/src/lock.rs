@@ -13,12 +13,7 @@ pub(crate) struct DataDirLock {
 impl DataDirLock {
     /// Makes the folder if need be and takes it.
     pub(crate) fn take(data_dir: &Path) -> anyhow::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt;
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(data_dir)
-            .with_context(|| format!("make data folder \"{}\"", data_dir.display()))?;
+        make_data_dir(data_dir)?;
         let path = data_dir.join("lock");
         let file = File::create(&path).with_context(|| format!("open \"{}\"", path.display()))?;
         match file.try_lock() {
@@ -34,4 +29,14 @@ impl DataDirLock {
             }
         }
     }
+}
+
+/// Makes a data folder that only its owner can look into, if there is none.
+pub(crate) fn make_data_dir(data_dir: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)
+        .with_context(|| format!("make data folder \"{}\"", data_dir.display()))
 }

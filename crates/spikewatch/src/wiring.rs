@@ -21,7 +21,7 @@ use server::{AppState, Vitals, VitalsSource};
 use tracing::warn;
 
 use crate::config::Config;
-use crate::lock::DataDirLock;
+use crate::lock::{DataDirLock, make_data_dir};
 use crate::{files, process};
 
 /// Everything that one service consists of, ready to run.
@@ -118,8 +118,9 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
     })
 }
 
-/// Opens the casebook of a data folder.
+/// Opens the casebook of a data folder, and makes both where there is none.
 pub(crate) async fn open_casebook(config: &Config) -> anyhow::Result<Casebook> {
+    make_data_dir(&config.data_dir)?;
     let path = config.casebook_path();
     Casebook::open(&path)
         .await

@@ -16,7 +16,7 @@ pub(crate) use instance::Instance;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use program::{Outcome, Running, program, run};
 pub(crate) use usage::{Usage, write_lines};
-pub(crate) use wait::{PATIENCE, eventually};
+pub(crate) use wait::eventually;
 
 /// Returns the folder of the tools, or says that a test is skipped.
 pub(crate) fn tools(test: &str) -> Option<PathBuf> {

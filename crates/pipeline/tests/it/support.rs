@@ -1,0 +1,171 @@
+//! A pipeline on doubles.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use casebook::Casebook;
+use codec::{Codec, FingerprintSecret};
+use columns::double::MemoryHistory;
+use columns::{CommitReceipt, HistoryCommit, HistoryWriter, LiveRows};
+use detector::{DetectorConfig, KeyDirectory};
+use model::double::{MemoryRecordSink, MemorySource};
+use model::{OffsetRange, Partition, RecordSink, Records, SourceError, SystemClock};
+use pipeline::{
+    CheckpointConfig, DeadLetterTopic, Grouping, Pipeline, PipelineVitals, RunSummary, Stages,
+};
+use tokio_util::sync::CancellationToken;
+
+/// A history that fails as often as it was told to.
+#[derive(Default)]
+pub(crate) struct FlakyHistory {
+    inner: MemoryHistory,
+    pub(crate) failures_left: AtomicU32,
+    pub(crate) order: Mutex<Vec<&'static str>>,
+}
+
+impl FlakyHistory {
+    pub(crate) fn rows(&self) -> usize {
+        self.inner.rows()
+    }
+}
+
+/// Takes one failure if any is left.
+fn fails(left: &AtomicU32) -> bool {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+        left.checked_sub(1)
+    })
+    .is_ok()
+}
+
+#[async_trait]
+impl HistoryWriter for FlakyHistory {
+    async fn commit(&self, commit: HistoryCommit) -> Result<CommitReceipt, columns::Error> {
+        if fails(&self.failures_left) {
+            self.order.lock().unwrap().push("failed");
+            return Err(columns::Error::Storage {
+                message: "down".into(),
+                transient: true,
+            });
+        }
+        self.order.lock().unwrap().push("committed");
+        self.inner.commit(commit).await
+    }
+
+    async fn next_offset(&self, partition: &Partition) -> Result<Option<i64>, columns::Error> {
+        self.inner.next_offset(partition).await
+    }
+}
+
+/// A topic that fails as often as it was told to.
+struct FlakyTopic(Arc<MemoryRecordSink>, Arc<AtomicU32>);
+
+#[async_trait]
+impl RecordSink for FlakyTopic {
+    async fn append(&self, topic: &str, records: &[(String, Vec<u8>)]) -> Result<(), SourceError> {
+        if fails(&self.1) {
+            return Err(SourceError {
+                message: "down".into(),
+                transient: true,
+            });
+        }
+        self.0.append(topic, records).await
+    }
+}
+
+/// What outlives a pipeline: casebook, history, topics, committed offsets.
+pub(crate) struct Setup {
+    pub(crate) casebook: Casebook,
+    pub(crate) history: Arc<FlakyHistory>,
+    pub(crate) topic: Arc<MemoryRecordSink>,
+    pub(crate) topic_failures: Arc<AtomicU32>,
+    pub(crate) committed: Arc<Mutex<Vec<OffsetRange>>>,
+    pub(crate) vitals: Arc<PipelineVitals>,
+    inventory: model::Inventory,
+}
+
+impl Setup {
+    pub(crate) async fn new() -> Self {
+        Self {
+            casebook: Casebook::in_memory().await.unwrap(),
+            history: Arc::default(),
+            topic: Arc::default(),
+            topic_failures: Arc::default(),
+            committed: Arc::default(),
+            vitals: Arc::default(),
+            inventory: simulator::simulate("braintrust", 1, 1.0).unwrap().inventory,
+        }
+    }
+
+    /// Runs a new pipeline over the batches to their end.
+    pub(crate) async fn run(&self, batches: VecDeque<Records>) -> RunSummary {
+        let directory = Arc::new(KeyDirectory::new(&self.inventory));
+        let codec = Codec::new(FingerprintSecret::public_test_secret());
+        let pipeline = Pipeline {
+            source: Box::new(MemorySource {
+                batches,
+                committed: self.committed.clone(),
+            }),
+            stages: Stages::new(
+                codec,
+                DetectorConfig::default(),
+                directory,
+                Grouping::ByPartition,
+            ),
+            casebook: self.casebook.clone(),
+            channels: vec!["memory".into()],
+            history: self.history.clone(),
+            live: LiveRows::default(),
+            dead_letter_topic: Some(DeadLetterTopic {
+                sink: Arc::new(FlakyTopic(self.topic.clone(), self.topic_failures.clone())),
+                topic: "dead-letters".into(),
+            }),
+            checkpoint: CheckpointConfig {
+                rows: 10_000,
+                interval: Duration::from_secs(3600),
+            },
+            vitals: self.vitals.clone(),
+            clock: Arc::new(SystemClock),
+            on_alerts: Box::new(|_| {}),
+        };
+        pipeline.run(CancellationToken::new()).await.unwrap()
+    }
+}
+
+/// Returns the story's events of the abused accounts and a few quiet ones, as lines.
+pub(crate) fn story() -> Vec<Vec<u8>> {
+    let simulation = simulator::simulate("braintrust", 1, 1.0).unwrap();
+    let abused: Vec<&str> = simulation
+        .labels
+        .abuses
+        .iter()
+        .map(|abuse| abuse.account.as_str())
+        .collect();
+    simulation
+        .events
+        .iter()
+        .filter(|event| abused.contains(&event.account()))
+        .map(|event| {
+            let mut line = Vec::new();
+            event.write_json(&mut line);
+            line
+        })
+        .collect()
+}
+
+/// Cuts lines into batches of one partition.
+pub(crate) fn batches_of(lines: &[Vec<u8>], cut: usize) -> VecDeque<Records> {
+    let mut batches = VecDeque::new();
+    let mut offset = 0;
+    for chunk in lines.chunks(cut) {
+        let mut records = Records::new(Partition::new("usage", 0), offset);
+        for line in chunk {
+            records.push(offset, None, line);
+            offset += 1;
+        }
+        batches.push_back(records);
+    }
+    batches
+}

@@ -25,7 +25,7 @@ const CHUNK: usize = 2_000;
 /// How long the reader may stand still before the demo gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The first revision of each alert, by key.
+/// The first revision of each alert, by its id, with the highest severity it has reached.
 type FirstAlerts = Arc<Mutex<BTreeMap<String, Alert>>>;
 
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
@@ -213,18 +213,11 @@ async fn wait_for(
 fn hear(first_alerts: &FirstAlerts, simulation: &Simulation, alerts: &[Alert]) {
     let mut first = first_alerts.lock().unwrap_or_else(PoisonError::into_inner);
     for alert in alerts {
-        // The story's own keys are abused once; an alert before is a false one and counts too.
-        let abuse = abuse_at(simulation, &alert.key_id, alert.raised_at);
-        let name = match abuse {
-            Some(_) => alert.key_id.clone(),
-            None => format!("{} (not abused)", alert.key_id),
-        };
-        if first.contains_key(&name) {
-            if let Some(known) = first.get_mut(&name) {
-                known.severity = known.severity.max(alert.severity);
-            }
+        if let Some(known) = first.get_mut(alert.alert_id.as_str()) {
+            known.severity = known.severity.max(alert.severity);
             continue;
         }
+        let abuse = abuse_at(simulation, &alert.key_id, alert.raised_at);
         println!(
             "{}  {:8}  {:16} {}  {:.2} {} for {:.2} expected{}",
             alert.raised_at,
@@ -240,7 +233,7 @@ fn hear(first_alerts: &FirstAlerts, simulation: &Simulation, alerts: &[Alert]) {
                 "  (false alert)"
             },
         );
-        first.insert(name, alert.clone());
+        first.insert(alert.alert_id.to_string(), alert.clone());
     }
 }
 
@@ -272,7 +265,15 @@ fn summarise(simulation: &Simulation, first_alerts: &FirstAlerts) -> usize {
     let mut missed = 0;
     for (account, abuses) in &by_loss {
         for abuse in abuses {
-            let (after, lost, severity) = match first.get(&abuse.key) {
+            let of_abuse = |alert: &&Alert| {
+                let found = abuse_at(simulation, &alert.key_id, alert.raised_at);
+                found.is_some_and(|found| found.key == abuse.key)
+            };
+            let alert = first
+                .values()
+                .filter(of_abuse)
+                .min_by_key(|alert| alert.raised_at);
+            let (after, lost, severity) = match alert {
                 Some(alert) => (
                     minutes(alert.raised_at.millis() - abuse.start.millis()),
                     dollars(abuse.cost_by(alert.raised_at)),
@@ -300,17 +301,14 @@ fn summarise(simulation: &Simulation, first_alerts: &FirstAlerts) -> usize {
         entry.vendors.iter().any(|vendor| vendor == "braintrust")
             && !abused.contains(&entry.key.as_str())
     });
-    let false_alerts: Vec<&Alert> = first
-        .iter()
-        .filter(|(name, _)| name.ends_with("(not abused)"))
-        .map(|(_, alert)| alert)
-        .collect();
+    let is_false = |alert: &&Alert| abuse_at(simulation, &alert.key_id, alert.raised_at).is_none();
+    let false_alerts: Vec<&Alert> = first.values().filter(is_false).collect();
     let paging = false_alerts
         .iter()
         .filter(|alert| alert.severity > Severity::Low)
         .count();
     println!(
-        "\n{} other keys were stored with the same vendor and not abused. False alerts on any key in five weeks: {}, of which {paging} would have paged.",
+        "\n{} other keys were stored with the same vendor and not abused. False alerts on any key in the four weeks: {}, of which {paging} would have paged.",
         stored.count(),
         false_alerts.len(),
     );

@@ -21,6 +21,6 @@ mod vitals;
 
 pub use deliver::Deliverer;
 pub use error::Error;
-pub use run::{CheckpointConfig, DeadLetterTopic, Pipeline, RunSummary};
+pub use run::{CheckpointConfig, DeadLetterTopic, OnAlerts, Pipeline, RunSummary};
 pub use stages::{Grouping, Staged, Stages};
 pub use vitals::PipelineVitals;

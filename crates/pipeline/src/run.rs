@@ -17,6 +17,9 @@ use crate::{Error, PipelineVitals, Staged, Stages};
 /// How often the loop looks up when nothing arrives.
 const TICK: Duration = Duration::from_millis(200);
 
+/// Hears of the alerts of a batch.
+pub type OnAlerts = Box<dyn FnMut(&[Alert]) + Send + Sync>;
+
 /// When a checkpoint is made.
 #[derive(Clone, Debug)]
 pub struct CheckpointConfig {
@@ -57,7 +60,7 @@ pub struct Pipeline {
     /// The wall clock, for the time of checkpoints.
     pub clock: Arc<dyn Clock>,
     /// Called with the alerts of each batch once they are durable.
-    pub on_alerts: Box<dyn FnMut(&[Alert]) + Send + Sync>,
+    pub on_alerts: OnAlerts,
 }
 
 /// What a run did.
@@ -153,7 +156,7 @@ struct Run {
     dead_letter_topic: Option<DeadLetterTopic>,
     vitals: Arc<PipelineVitals>,
     clock: Arc<dyn Clock>,
-    on_alerts: Box<dyn FnMut(&[Alert]) + Send + Sync>,
+    on_alerts: OnAlerts,
     cancel: CancellationToken,
     /// The next offset of each partition that has been staged since the last checkpoint.
     pending: BTreeMap<Partition, i64>,

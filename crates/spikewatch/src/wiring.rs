@@ -13,9 +13,10 @@ use columns::LiveRows;
 use detector::KeyDirectory;
 use history::{History, LiveSocket};
 use ingest::{KafkaSink, KafkaSource, StopAt};
-use model::{Alert, AlertChannel, EventSource, Inventory, SystemClock, Timestamp};
+use model::{AlertChannel, EventSource, Inventory, SystemClock, Timestamp};
 use pipeline::{
-    CheckpointConfig, DeadLetterTopic, Deliverer, Grouping, Pipeline, PipelineVitals, Stages,
+    CheckpointConfig, DeadLetterTopic, Deliverer, Grouping, OnAlerts, Pipeline, PipelineVitals,
+    Stages,
 };
 use server::{AppState, Vitals, VitalsSource};
 use tracing::warn;
@@ -39,7 +40,7 @@ pub(crate) struct Service {
 pub(crate) struct Choices {
     pub(crate) stop_at: StopAt,
     /// Called with the alerts of each batch once they are durable.
-    pub(crate) on_alerts: Box<dyn FnMut(&[Alert]) + Send + Sync>,
+    pub(crate) on_alerts: OnAlerts,
     /// Where incidents can be looked at.
     pub(crate) link_base: Option<String>,
 }

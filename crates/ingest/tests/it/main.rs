@@ -1,5 +1,7 @@
 //! The consumer and the producer against the embedded broker: real sockets, real protocol.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

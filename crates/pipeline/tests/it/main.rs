@@ -1,6 +1,8 @@
 //! The stages together, on the doubles of the doors: what a crash, a repeat, a broken record and
 //! a storage that is down may not change.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
+
 mod support;
 
 use std::sync::atomic::Ordering;
@@ -118,7 +120,7 @@ async fn people_are_told_once_after_retries_and_never_before_the_log_is_caught_u
 
     setup.vitals.caught_up.store(true, Ordering::SeqCst);
     deliverer.drain(Duration::from_secs(30)).await;
-    let delivered = channel.delivered.lock().unwrap();
+    let delivered = channel.delivered.lock().unwrap().clone();
     assert!(!delivered.is_empty());
     let mut ids: Vec<&str> = delivered
         .iter()

@@ -174,11 +174,23 @@ fn fixtures() -> Vec<Encoded> {
     let raw = files
         .iter()
         .filter(|file| file.file_name().to_string_lossy().contains("raw_key"));
-    raw.map(|file| Encoded {
-        key: None,
-        value: std::fs::read(file.path()).unwrap(),
+    raw.map(|file| {
+        let value = std::fs::read(file.path()).unwrap();
+        Encoded {
+            key: None,
+            value: on_the_day(value),
+        }
     })
     .collect()
+}
+
+/// Moves a fixture to the day of the other records, so that the alerts are still news.
+fn on_the_day(mut value: Vec<u8>) -> Vec<u8> {
+    let (from, to) = (b"2026-05-04", b"2026-03-30");
+    while let Some(at) = value.windows(from.len()).position(|part| part == from) {
+        value[at..at + to.len()].copy_from_slice(to);
+    }
+    value
 }
 
 #[test]
@@ -195,21 +207,30 @@ fn no_raw_key_is_kept_said_or_sent() {
         slack.url
     );
     let instance = Instance::new(&broker, &more);
-    let mut sent: Vec<Encoded> = fixtures();
-    for (number, key) in keys.iter().enumerate() {
-        sent.extend(records(key));
-        // Usage of the raw key that raises an alert about it.
-        let usage = Usage {
-            key: key.clone(),
-            account: format!("account{number}"),
-            days: 29,
-            spike: true,
-        };
-        sent.extend(usage.events().iter().map(|event| Encoded {
-            key: Some(key.clone()),
+    // Four weeks of the raw keys' usage that end in an alert about each; then all the rest.
+    let mut usage: Vec<Value> = keys
+        .iter()
+        .enumerate()
+        .flat_map(|(number, key)| {
+            let usage = Usage {
+                key: key.clone(),
+                account: format!("account{number}"),
+                days: 29,
+                spike: true,
+            };
+            usage.events()
+        })
+        .collect();
+    usage.sort_by_key(|event| event["time"].to_string());
+    let mut sent: Vec<Encoded> = usage
+        .iter()
+        .map(|event| Encoded {
+            key: event["key"].as_str().map(str::to_owned),
             value: event.to_string().into_bytes(),
-        }));
-    }
+        })
+        .collect();
+    sent.extend(keys.iter().flat_map(|key| records(key)));
+    sent.extend(fixtures());
     broker.produce_encoded("usage", 4, &sent);
 
     let args = ["--log", "debug", "run", "--until-end", "--stats"];

@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
-use super::eventually;
+use super::wait::PATIENCE;
 
 /// Returns the binary under test with nothing from the environment it could trip over.
 pub(crate) fn program(home: &Path) -> Command {
@@ -101,7 +102,14 @@ impl Running {
 
     /// Waits for its end.
     pub(crate) fn wait(mut self) -> Outcome {
-        let status = eventually("a program to end", || self.ended());
+        let since = Instant::now();
+        let status = loop {
+            if let Some(status) = self.ended() {
+                break status;
+            }
+            assert!(since.elapsed() < PATIENCE, "no end: {}", self.stderr());
+            std::thread::sleep(Duration::from_millis(2));
+        };
         Outcome {
             code: status.code(),
             stdout: std::fs::read(self.file("stdout")).unwrap(),

@@ -253,7 +253,13 @@ pub(crate) fn table_url(location: &str) -> Result<Url, Error> {
 }
 
 pub(crate) async fn load(url: &Url) -> Result<DeltaTable, DeltaTableError> {
-    DeltaTableBuilder::from_url(url.clone())?.load().await
+    let mut table = DeltaTableBuilder::from_url(url.clone())?.build()?;
+    // Asked first, because loading what is not there is logged as an error further down.
+    if !table.verify_deltatable_existence().await? {
+        return Err(DeltaTableError::NotATable(url.to_string()));
+    }
+    table.load().await?;
+    Ok(table)
 }
 
 async fn create(url: &Url) -> Result<DeltaTable, Error> {

@@ -363,7 +363,7 @@ async fn check_history(config: &Config, simulation: &Simulation) -> anyhow::Resu
 }
 
 fn show_ways(file: &Path, pages: Option<std::net::SocketAddr>) {
-    println!("\nThe demo stays up. Ctrl-C ends it and removes its data.\n");
+    println!("\nThe demo stays up. Ctrl-C ends it; data in a temporary folder goes with it.\n");
     if let Some(address) = pages {
         println!("  look:  http://{address}/");
     }

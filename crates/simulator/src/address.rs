@@ -54,6 +54,12 @@ impl Network {
         Ipv4Addr::from_bits(net.base + rng.random_range(1..255))
     }
 
+    /// Returns the network of `prefix` that holds `address`.
+    fn of(address: Ipv4Addr, prefix: u8) -> Self {
+        let base = address.to_bits();
+        Self { base, prefix: 32 }.around(prefix)
+    }
+
     /// Returns the network of `prefix` around this one.
     fn around(self, prefix: u8) -> Self {
         let shift = 32 - u32::from(prefix);
@@ -63,8 +69,23 @@ impl Network {
         }
     }
 
+    /// Draws an office range.
+    pub(crate) fn office(rng: &mut Rng) -> Self {
+        OFFICES.inside(24, rng)
+    }
+
+    /// Draws a range where strangers come from.
+    pub(crate) fn of_strangers(rng: &mut Rng) -> Self {
+        let range = if chance::happens(rng, 0.5) {
+            chance::pick(rng, &CLOUDS)
+        } else {
+            chance::pick(rng, &ELSEWHERE)
+        };
+        range.inside(24, rng)
+    }
+
     /// Returns the CIDR text.
-    fn cidr(self) -> String {
+    pub(crate) fn cidr(self) -> String {
         format!("{}/{}", Ipv4Addr::from_bits(self.base), self.prefix)
     }
 
@@ -183,6 +204,42 @@ impl AddressBook {
         }
     }
 
+    /// Draws a stranger with a few addresses of `network`.
+    pub(crate) fn stranger_in(network: Network, rng: &mut Rng) -> Self {
+        let hosts = (0..rng.random_range(2..5)).map(|_| (network.host(rng), 1.0));
+        Self {
+            habit: Habit::Balanced,
+            spells: vec![(Timestamp::EARLIEST, hosts.collect())],
+            fresh: None,
+            home: network,
+            cidrs: vec![network],
+        }
+    }
+
+    /// Returns whether the caller sits in an office.
+    pub(crate) fn has_office(&self) -> bool {
+        self.home.around(OFFICES.prefix) == OFFICES
+    }
+
+    /// Moves whoever sits in an office to another one at `time`; other places stay.
+    pub(crate) fn move_office(&mut self, time: Timestamp, office: Network, rng: &mut Rng) {
+        let old = self.home;
+        let Some((_, places)) = self.spells.last() else {
+            return;
+        };
+        let moved = places.iter().map(|(address, weight)| {
+            let in_office = Network::of(*address, old.prefix) == old;
+            let address = if in_office {
+                office.host(rng)
+            } else {
+                *address
+            };
+            (address, *weight)
+        });
+        let moved = moved.collect();
+        self.spells.push((time, moved));
+    }
+
     /// Returns the networks a rule for this caller would allow.
     pub(crate) fn cidrs(&self) -> Vec<String> {
         self.cidrs.iter().map(|net| net.cidr()).collect()
@@ -274,6 +331,23 @@ mod tests {
             time = time.plus(10 * Timestamp::MINUTE);
             assert_eq!(walk.address(time, &mut rng), first);
         }
+    }
+
+    #[test]
+    fn whoever_moves_office_leaves_the_old_one_and_keeps_the_home() {
+        let mut rng = chance::stream(4, "test", "person", 1);
+        let mut book = AddressBook::person(&mut rng, span());
+        assert!(book.has_office());
+        let (old, office) = (book.home, Network::office(&mut rng));
+        let time = span().start.plus(20 * Timestamp::DAY);
+        book.move_office(time, office, &mut rng);
+        let [(_, before), (_, after)] = &book.spells[..] else {
+            panic!("two spells");
+        };
+        assert!(before[..2].iter().all(|(place, _)| old.contains(*place)));
+        assert!(after[..2].iter().all(|(place, _)| office.contains(*place)));
+        assert_eq!(before[2], after[2]);
+        assert!(!AddressBook::service(&mut rng, span(), false).has_office());
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub(crate) enum Grain {
     Single,
     /// Equal requests of so many minutes in one event, stamped with their end.
     Rolled(i64),
+    /// The same, and the event tells its span.
+    Spanned(i64),
 }
 
 /// So many requests at one moment: a single one, or those of a roll-up that ends then.
@@ -28,7 +30,7 @@ impl Grain {
     pub(crate) fn stamp(self, time: Timestamp) -> Timestamp {
         match self {
             Self::Single => time,
-            Self::Rolled(minutes) => {
+            Self::Rolled(minutes) | Self::Spanned(minutes) => {
                 let width = minutes * Timestamp::MINUTE;
                 time.floor_to(width).plus(width)
             }
@@ -39,7 +41,15 @@ impl Grain {
     pub(crate) const fn millis(self) -> i64 {
         match self {
             Self::Single => 0,
-            Self::Rolled(minutes) => minutes * Timestamp::MINUTE,
+            Self::Rolled(minutes) | Self::Spanned(minutes) => minutes * Timestamp::MINUTE,
+        }
+    }
+
+    /// Returns the minutes that an event says it covers; 0 where it does not say.
+    pub(crate) const fn told_minutes(self) -> u16 {
+        match self {
+            Self::Single | Self::Rolled(_) => 0,
+            Self::Spanned(minutes) => minutes as u16,
         }
     }
 
@@ -48,7 +58,7 @@ impl Grain {
     pub(crate) fn widened(self, window: Window) -> Window {
         match self {
             Self::Single => window,
-            Self::Rolled(_) => Window {
+            Self::Rolled(_) | Self::Spanned(_) => Window {
                 start: self.stamp(window.start),
                 end: self.stamp(window.end.plus(-1)).plus(1),
             },
@@ -62,7 +72,7 @@ impl Grain {
         while start < window.end {
             let end = match self {
                 Self::Single => window.end,
-                Self::Rolled(_) => self.stamp(start).min(window.end),
+                Self::Rolled(_) | Self::Spanned(_) => self.stamp(start).min(window.end),
             };
             let width = end.millis() - start.millis();
             let requests = chance::poisson(rng, per_milli * width as f64);
@@ -117,7 +127,9 @@ impl Grain {
     fn is_within(self, time: Timestamp, span: Window) -> bool {
         match self {
             Self::Single => span.contains(time),
-            Self::Rolled(_) => time.plus(-self.millis()) >= span.start && time <= span.end,
+            Self::Rolled(_) | Self::Spanned(_) => {
+                time.plus(-self.millis()) >= span.start && time <= span.end
+            }
         }
     }
 }
@@ -146,7 +158,12 @@ mod tests {
 
     #[test]
     fn poured_requests_have_the_rate_and_stay_inside() {
-        for grain in [Grain::Single, Grain::Rolled(1), Grain::Rolled(10)] {
+        for grain in [
+            Grain::Single,
+            Grain::Rolled(1),
+            Grain::Rolled(10),
+            Grain::Spanned(60),
+        ] {
             let mut rng = chance::stream(1, "test", "pour", 0);
             let mut out = Vec::new();
             grain.pour(600.0, window(7, 607), &mut rng, &mut out);

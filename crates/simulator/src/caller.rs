@@ -1,13 +1,13 @@
 //! What a caller's requests look like; it dresses batches as events.
 
-use model::{Timestamp, Window};
+use model::{Nanos, Timestamp, Window};
 use rand::RngExt;
 
 use crate::address::{AddressBook, Walk};
 use crate::batch::{Batch, Grain};
 use crate::chance::{self, Rng};
 use crate::client::{Client, Clients};
-use crate::event::SimulatedEvent;
+use crate::event::{Operation, SimulatedEvent};
 use crate::key::Key;
 use crate::prices::{Model, Tier};
 use crate::shape::Tokens;
@@ -121,7 +121,8 @@ impl Caller {
                         source: walk.address(batch.time, rng),
                         client: self.clients.at(batch.time),
                         status,
-                        completion: self.tokens.operation() == "text_completion",
+                        operation: self.tokens.operation(),
+                        span_minutes: key.grain.told_minutes(),
                     });
                 }
             };
@@ -135,7 +136,61 @@ impl Caller {
             }
         }
     }
+
+    /// Adds the events of a key that is tried out: lists of models and requests that fail.
+    pub(crate) fn dress_probes(
+        &self,
+        key: &Key,
+        batches: &[Batch],
+        ids: &mut Ids,
+        rng: &mut Rng,
+        out: &mut Vec<SimulatedEvent>,
+    ) {
+        let mut walk = Walk::new(&self.book);
+        let models: Vec<_> = Model::of(key.names.provider).collect();
+        for batch in batches {
+            // A roll-up holds equal requests only, so each outcome is an event.
+            let mut counts = [0; PROBES.len()];
+            for _ in 0..batch.requests {
+                counts[rng.random_range(0..PROBES.len())] += 1;
+            }
+            for ((operation, status), requests) in PROBES.into_iter().zip(counts) {
+                if requests == 0 {
+                    continue;
+                }
+                out.push(SimulatedEvent {
+                    time: batch.time,
+                    id: ids.next(),
+                    names: key.names.clone(),
+                    model: if status == 404 && !models.is_empty() {
+                        chance::pick(rng, &models)
+                    } else {
+                        self.model
+                    },
+                    input_tokens: 0,
+                    output_tokens: 0,
+                    cost: Nanos::default(),
+                    requests,
+                    late_millis: 0,
+                    source: walk.address(batch.time, rng),
+                    client: self.clients.at(batch.time),
+                    status,
+                    operation,
+                    span_minutes: key.grain.told_minutes(),
+                });
+            }
+        }
+    }
 }
+
+/// What comes of trying out a key: what it can do, and what it may not.
+const PROBES: [(Operation, u16); 5] = [
+    (Operation::ListModels, 200),
+    (Operation::Chat, 401),
+    (Operation::Chat, 403),
+    (Operation::Chat, 404),
+    (Operation::Chat, 429),
+];
 
 /// Mostly the rate limit.
 fn draw_failure(rng: &mut Rng) -> u16 {

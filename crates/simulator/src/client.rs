@@ -114,6 +114,13 @@ impl Clients {
         }
     }
 
+    /// Puts a new version in place at `time`, for the rest of the run.
+    pub(crate) fn upgrade(&mut self, time: Timestamp, rng: &mut Rng) {
+        let next = self.at(time).next(rng);
+        self.spells.retain(|(from, _)| *from < time);
+        self.spells.push((time, next));
+    }
+
     /// Returns the client in use at `time`.
     pub(crate) fn at(&self, time: Timestamp) -> Client {
         let after = self.spells.partition_point(|(from, _)| *from <= time);
@@ -137,5 +144,12 @@ mod tests {
         let last = clients.at(end);
         assert_eq!(last.family, client.family);
         assert!((last.minor, last.patch) > (client.minor, client.patch));
+        let middle = start.plus(200 * Timestamp::DAY);
+        let before = clients.at(middle.plus(-1));
+        let mut upgraded = clients.clone();
+        upgraded.upgrade(middle, &mut rng);
+        assert_eq!(upgraded.at(middle.plus(-1)), before);
+        assert_ne!(upgraded.at(middle), before);
+        assert_eq!(upgraded.at(end), upgraded.at(middle));
     }
 }

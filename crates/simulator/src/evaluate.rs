@@ -5,6 +5,8 @@
 //! - Alerts on one key within six hours of a counted one count once. A repeat can still
 //!   detect: an early false alarm must not hide that the abuse was then seen.
 //! - Time to detect: the event time of raising the first true alert, minus the abuse's start.
+//! - A group of abuses is detected as one by the first alert that names several keys, half of
+//!   them or more of the group, while one of those is under abuse or was an hour ago.
 //! - Alerts outside of the scored span are neither true nor false; they are counted apart.
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,7 +16,8 @@ use model::{Nanos, Timestamp, Window};
 use crate::interval;
 use crate::labels::{AbuseLabel, KeyLabel, Labels, OddityLabel};
 use crate::report::{
-    AbuseOutcome, AlertCounts, ClassScore, Detection, FalseAlerts, OddityScore, Report,
+    AbuseOutcome, AlertCounts, ClassScore, Detection, FalseAlerts, GroupOutcome, OddityScore,
+    Report,
 };
 use crate::scored_alert::ScoredAlert;
 
@@ -43,6 +46,7 @@ pub fn evaluate(labels: &Labels, alerts: impl Iterator<Item = ScoredAlert>) -> R
             // Usage without a key is nobody's key; the account stands for it.
             keys.push(format!("(no key of \"{}\")", alert.account));
         }
+        tally.count_campaign(alert.raised_at, &keys);
         accusations.extend(keys.into_iter().map(|key| (alert.raised_at, key)));
     }
     accusations.sort();
@@ -63,6 +67,8 @@ struct Tally<'a> {
     last_counted: HashMap<String, Timestamp>,
     /// When each abuse was first met by a true alert.
     detected_at: Vec<Option<Timestamp>>,
+    /// When each group was first met as one.
+    groups_at: BTreeMap<&'a str, Timestamp>,
     false_by_class: BTreeMap<String, u64>,
     by_oddity: BTreeMap<String, OddityScore>,
 }
@@ -81,6 +87,11 @@ impl<'a> Tally<'a> {
             let scored = labels.scored;
             let is_scored = oddity.end >= scored.start && oddity.start <= scored.end;
             score.in_scored_span += usize::from(is_scored);
+            let window = Window {
+                start: oddity.start,
+                end: oddity.end.plus(GRACE),
+            };
+            score.key_days += overlap(scored, window) as f64 / Timestamp::DAY as f64;
         }
         Self {
             labels,
@@ -94,6 +105,7 @@ impl<'a> Tally<'a> {
             counts: AlertCounts::default(),
             last_counted: HashMap::new(),
             detected_at: vec![None; labels.abuses.len()],
+            groups_at: BTreeMap::new(),
             false_by_class: BTreeMap::new(),
             by_oddity,
         }
@@ -121,12 +133,41 @@ impl<'a> Tally<'a> {
         }
     }
 
+    /// Counts an alert that names several keys; called in any order.
+    fn count_campaign(&mut self, raised_at: Timestamp, keys: &[String]) {
+        let scored = self.labels.scored;
+        if keys.len() < 2 || raised_at < scored.start || raised_at > scored.end {
+            return;
+        }
+        let labels = self.labels;
+        let mut under_abuse = 0;
+        let mut by_group: BTreeMap<&'a str, usize> = BTreeMap::new();
+        for key in keys {
+            let places = self.abuses.get(key.as_str()).into_iter().flatten();
+            let mut abuses = places.map(|place| &labels.abuses[*place]);
+            if let Some(abuse) = abuses.find(|abuse| is_met(abuse, raised_at)) {
+                under_abuse += 1;
+                if let Some(group) = &abuse.group {
+                    *by_group.entry(group).or_default() += 1;
+                }
+            }
+        }
+        self.counts.campaigns += 1;
+        self.counts.false_campaigns += u64::from(2 * under_abuse < keys.len());
+        for (group, met) in by_group {
+            if 2 * met >= keys.len() {
+                let at = self.groups_at.entry(group).or_insert(raised_at);
+                *at = raised_at.min(*at);
+            }
+        }
+    }
+
     /// Notes which abuses the alert meets, and returns whether there is any.
     fn detect(&mut self, raised_at: Timestamp, key: &str) -> bool {
         let mut is_true = false;
         for place in self.abuses.get(key).into_iter().flatten() {
             let abuse = &self.labels.abuses[*place];
-            if abuse.start <= raised_at && raised_at <= abuse.end.plus(GRACE) {
+            if is_met(abuse, raised_at) {
                 is_true = true;
                 self.detected_at[*place].get_or_insert(raised_at);
             }
@@ -197,12 +238,42 @@ impl<'a> Tally<'a> {
             }),
             cost_usd: abuse.cost_usd,
             lost_usd: detected_at.map_or(abuse.cost_usd, |at| abuse.cost_by(at)),
+            requests_before: detected_at.and_then(|at| abuse.requests_by(at)),
         };
         abuses.map(outcome).collect()
     }
 
+    fn groups(&self) -> Vec<GroupOutcome> {
+        let mut groups: BTreeMap<&str, GroupOutcome> = BTreeMap::new();
+        for (abuse, detected_at) in self.labels.abuses.iter().zip(&self.detected_at) {
+            let Some(name) = &abuse.group else {
+                continue;
+            };
+            let group = groups.entry(name).or_insert_with(|| GroupOutcome {
+                group: name.clone(),
+                kind: abuse.kind.clone(),
+                abuses: 0,
+                detected: 0,
+                start: abuse.start,
+                detected_at: self.groups_at.get(name.as_str()).copied(),
+                minutes: None,
+            });
+            group.abuses += 1;
+            group.detected += usize::from(detected_at.is_some());
+            group.start = group.start.min(abuse.start);
+        }
+        for group in groups.values_mut() {
+            group.minutes = group.detected_at.map(|at| {
+                let millis = at.millis() - group.start.millis();
+                millis as f64 / Timestamp::MINUTE as f64
+            });
+        }
+        groups.into_values().collect()
+    }
+
     fn report(mut self) -> Report {
         let outcomes = self.outcomes();
+        let groups = self.groups();
         let select = |keep: &dyn Fn(&AbuseOutcome) -> bool| {
             detection(outcomes.iter().filter(|outcome| keep(outcome)))
         };
@@ -239,9 +310,15 @@ impl<'a> Tally<'a> {
             by_class,
             by_oddity: self.by_oddity,
             alerts: self.counts,
+            groups,
             abuses: outcomes,
         }
     }
+}
+
+/// Returns whether an alert of this moment is true of this abuse.
+fn is_met(abuse: &AbuseLabel, raised_at: Timestamp) -> bool {
+    abuse.start <= raised_at && raised_at <= abuse.end.plus(GRACE)
 }
 
 fn overlap(a: Window, b: Window) -> i64 {

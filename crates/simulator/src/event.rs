@@ -18,6 +18,28 @@ pub(crate) struct KeyNames {
     pub(crate) provider: &'static str,
 }
 
+/// What was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// A conversation.
+    Chat,
+    /// A text to go on with.
+    TextCompletion,
+    /// The list of models: no model, no tokens, no cost.
+    ListModels,
+}
+
+impl Operation {
+    /// Returns the name on the wire.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::TextCompletion => "text_completion",
+            Self::ListModels => "models.list",
+        }
+    }
+}
+
 /// One event. A full run has millions, so an event is 80 bytes and shares its key's names;
 /// the texts are put together when it is written.
 #[derive(Clone, Debug)]
@@ -35,8 +57,9 @@ pub struct SimulatedEvent {
     pub(crate) source: Ipv4Addr,
     pub(crate) client: Client,
     pub(crate) status: u16,
-    /// Whether the operation is a text completion and not a chat.
-    pub(crate) completion: bool,
+    pub(crate) operation: Operation,
+    /// The minutes before `time` that a roll-up says it covers; 0 where it does not say.
+    pub(crate) span_minutes: u16,
 }
 
 impl SimulatedEvent {
@@ -82,18 +105,32 @@ impl SimulatedEvent {
         let names = &*self.names;
         write!(
             out,
-            r#"{{"id":"evt_{:016x}","time":"{}","provider":"{}","account":"{}","project":"{}","key":"{}""#,
-            self.id, self.time, names.provider, names.account, names.project, names.key
+            r#"{{"id":"evt_{:016x}","time":"{}"#,
+            self.id, self.time
         )?;
-        let operation = if self.completion {
-            "text_completion"
-        } else {
-            "chat"
-        };
+        if self.span_minutes > 0 {
+            let start = self
+                .time
+                .plus(i64::from(self.span_minutes) * -Timestamp::MINUTE);
+            write!(out, r#"","time_start":"{start}","time_end":"{}"#, self.time)?;
+        }
         write!(
             out,
-            r#","model":"{}","operation":"{operation}","status":{},"requests":{},"input_tokens":{},"output_tokens":{},"cost_usd":"#,
-            self.model.name, self.status, self.requests, self.input_tokens, self.output_tokens
+            r#"","provider":"{}","account":"{}","project":"{}","key":"{}","model":"#,
+            names.provider, names.account, names.project, names.key
+        )?;
+        match self.operation {
+            Operation::ListModels => write!(out, "null")?,
+            _ => write!(out, r#""{}""#, self.model.name)?,
+        }
+        write!(
+            out,
+            r#","operation":"{}","status":{},"requests":{},"input_tokens":{},"output_tokens":{},"cost_usd":"#,
+            self.operation.name(),
+            self.status,
+            self.requests,
+            self.input_tokens,
+            self.output_tokens
         )?;
         write_usd(self.cost, out)?;
         write!(
@@ -141,7 +178,8 @@ mod tests {
             source: Ipv4Addr::new(203, 0, 113, 7),
             client: Client::draw(&mut chance::stream(1, "test", "event", 0), "openai"),
             status: 200,
-            completion: false,
+            operation: Operation::Chat,
+            span_minutes: 0,
         }
     }
 
@@ -156,6 +194,23 @@ mod tests {
             r#"{"id":"evt_000000000000001f","time":"2026-05-04T12:00:00.123Z","provider":"openai","account":"quietharbor","project":"checkout","key":"key_7f3a","model":"gpt-5-mini","operation":"chat","status":200,"requests":1,"input_tokens":812,"output_tokens":164,"cost_usd":0.000531,"source_ip":"203.0.113.7""#
         );
         assert!(client.starts_with("openai-"), "{client}");
+    }
+
+    #[test]
+    fn a_roll_up_may_tell_its_span_and_a_list_of_models_has_no_model() {
+        let mut out = Vec::new();
+        let told = SimulatedEvent {
+            time: Timestamp::parse("2026-05-04T12:00:00Z").unwrap(),
+            span_minutes: 60,
+            operation: Operation::ListModels,
+            ..event(0)
+        };
+        told.write_json(&mut out);
+        let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(value["time_start"], "2026-05-04T11:00:00.000Z");
+        assert_eq!(value["time_end"], value["time"]);
+        assert_eq!(value["model"], serde_json::Value::Null);
+        assert_eq!(value["operation"], "models.list");
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(crate) struct Member {
     pub(crate) number: u64,
     pub(crate) account: String,
     pub(crate) vendors: Vec<String>,
+    /// When it is made, where that is no matter of chance.
+    pub(crate) born: Option<Timestamp>,
 }
 
 /// A key as its events know it.
@@ -46,6 +48,10 @@ pub(crate) struct Actor {
     pub(crate) owner: Caller,
     /// The owner's requests, sorted by time.
     pub(crate) batches: Vec<Batch>,
+    /// When the collector lost whatever was sent, by whomever.
+    pub(crate) lost: Vec<Window>,
+    /// The key that takes over from this one.
+    pub(crate) successor: Option<Box<Actor>>,
 }
 
 const PROJECTS: [&str; 10] = [
@@ -88,7 +94,8 @@ impl Actor {
             provider,
         });
         let owner = Caller::owner(&mut rng("owner"), provider, sketch.book, span);
-        let created = draw_creation(&mut paper, span, sketch.long_lived);
+        let drawn = draw_creation(&mut paper, span, sketch.long_lived);
+        let created = member.born.unwrap_or(drawn);
         let exists = Window {
             start: created.max(span.start),
             end: span.end,
@@ -138,7 +145,48 @@ impl Actor {
             exists,
             owner,
             batches,
+            lost: Vec::new(),
+            successor: None,
         }
+    }
+
+    /// Makes another key of the same owner, which nobody uses yet.
+    pub(crate) fn next_key(&self, created: Timestamp, rng: &mut Rng) -> Self {
+        let identity = rng.random::<u64>();
+        let old = &self.key.names;
+        let names = Arc::new(KeyNames {
+            key: format!("key_{:012x}", identity >> 16),
+            account: old.account.clone(),
+            project: old.project.clone(),
+            provider: old.provider,
+        });
+        Self {
+            entry: KeyEntry {
+                key: names.key.clone(),
+                created: Some(created),
+                ..self.entry.clone()
+            },
+            key: Key {
+                names,
+                uid: identity as u32,
+                ..self.key
+            },
+            exists: Window {
+                start: created,
+                end: self.exists.end,
+            },
+            owner: self.owner.clone(),
+            batches: Vec::new(),
+            lost: self.lost.clone(),
+            successor: None,
+            ..*self
+        }
+    }
+
+    /// Returns whether the owner sends anything in the ten days before `time`.
+    pub(crate) fn is_in_use(&self, time: Timestamp) -> bool {
+        let start = time.plus(-10 * Timestamp::DAY);
+        self.count(Window { start, end: time }) > 0.0
     }
 
     /// Returns the owner's batches in `window`.

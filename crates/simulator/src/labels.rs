@@ -55,6 +55,13 @@ pub struct AbuseLabel {
     pub cost_usd: Nanos,
     /// What the abuser had cost by the end of each minute, from the minute of `start` on.
     pub cumulative_cost_usd: Vec<Nanos>,
+    /// How many requests the abuser had made by the end of each minute, in scenarios that
+    /// ask for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cumulative_requests: Vec<u64>,
+    /// What the abuses of one breach have in common, such as the vendor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
 }
 
 impl AbuseLabel {
@@ -72,13 +79,17 @@ impl AbuseLabel {
             ((time.millis() - from.millis()) / Timestamp::MINUTE) as usize
         };
         let mut by_minute = vec![Nanos::default(); minute(end) + 1];
+        let mut requests = vec![0; by_minute.len()];
         for event in events {
             by_minute[minute(event.time)] += event.cost;
+            requests[minute(event.time)] += u64::from(event.requests);
         }
-        let mut total = Nanos::default();
-        for cost in &mut by_minute {
+        let (mut total, mut count) = (Nanos::default(), 0);
+        for (cost, requests) in by_minute.iter_mut().zip(&mut requests) {
             total += *cost;
             *cost = total;
+            count += *requests;
+            *requests = count;
         }
         Some(Self {
             key: first.names.key.clone(),
@@ -89,21 +100,37 @@ impl AbuseLabel {
             intensity: (intensity * 1000.0).round() / 1000.0,
             intensity_unit: unit.to_owned(),
             events: events.len() as u64,
-            requests: events.iter().map(|event| u64::from(event.requests)).sum(),
+            requests: count,
             cost_usd: total,
             cumulative_cost_usd: by_minute,
+            cumulative_requests: requests,
+            group: None,
         })
+    }
+
+    /// Returns how many requests the abuser had made by the end of the minute of `time`,
+    /// where the label counts them.
+    pub fn requests_by(&self, time: Timestamp) -> Option<u64> {
+        let last = self.cumulative_requests.last()?;
+        Some(self.minute_of(time).map_or(0, |minute| {
+            *self.cumulative_requests.get(minute).unwrap_or(last)
+        }))
     }
 
     /// Returns what the abuser had cost by the end of the minute of `time`.
     pub fn cost_by(&self, time: Timestamp) -> Nanos {
-        if time < self.start {
+        let Some(minute) = self.minute_of(time) else {
             return Nanos::default();
-        }
-        let from = self.start.floor_to(Timestamp::MINUTE);
-        let minute = ((time.millis() - from.millis()) / Timestamp::MINUTE) as usize;
+        };
         let by_minute = &self.cumulative_cost_usd;
         by_minute.get(minute).copied().unwrap_or(self.cost_usd)
+    }
+
+    /// Returns the place of the minute of `time`, or `None` before the start.
+    fn minute_of(&self, time: Timestamp) -> Option<usize> {
+        let from = self.start.floor_to(Timestamp::MINUTE);
+        let minute = (time.millis() - from.millis()) / Timestamp::MINUTE;
+        (time >= self.start).then_some(minute as usize)
     }
 }
 
@@ -155,11 +182,18 @@ mod tests {
             requests: 3,
             cost_usd: Nanos::new(30),
             cumulative_cost_usd: [10, 20, 30].map(Nanos::new).to_vec(),
+            cumulative_requests: vec![1, 2, 3],
+            group: None,
         };
         let at = |seconds: i64| label.cost_by(start.plus(seconds * Timestamp::SECOND)).get();
         assert_eq!(
             [at(-1), at(0), at(29), at(30), at(120), at(9999)],
             [0, 10, 10, 20, 30, 30]
+        );
+        let requests = |seconds: i64| label.requests_by(start.plus(seconds * Timestamp::SECOND));
+        assert_eq!(
+            [-1, 0, 30, 9999].map(requests),
+            [Some(0), Some(1), Some(2), Some(3)]
         );
     }
 }

@@ -46,7 +46,8 @@ pub use evaluate::evaluate;
 pub use event::SimulatedEvent;
 pub use labels::{AbuseLabel, KeyLabel, Labels, OddityLabel};
 pub use report::{
-    AbuseOutcome, AlertCounts, ClassScore, Detection, FalseAlerts, Interval, OddityScore, Report,
+    AbuseOutcome, AlertCounts, ClassScore, Detection, FalseAlerts, GroupOutcome, Interval,
+    OddityScore, Report,
 };
 pub use scenario::{ScenarioInfo, scenarios};
 pub use scored_alert::ScoredAlert;

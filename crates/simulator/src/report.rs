@@ -25,6 +25,9 @@ pub struct Report {
     pub by_class: BTreeMap<String, ClassScore>,
     /// The legitimate oddities of each kind.
     pub by_oddity: BTreeMap<String, OddityScore>,
+    /// Each group of abuses that the labels name, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupOutcome>,
     /// Each abuse, by start.
     pub abuses: Vec<AbuseOutcome>,
 }
@@ -44,6 +47,10 @@ pub struct AlertCounts {
     pub repeated: u64,
     /// Not counted, being outside of the scored span.
     pub outside_scored_span: u64,
+    /// Alerts in the scored span that name several keys.
+    pub campaigns: u64,
+    /// Those of them of which fewer than half of the keys were under abuse.
+    pub false_campaigns: u64,
     /// Counted false ones on keys that the labels do not know, or on no key.
     pub on_unknown_keys: u64,
     /// The first of those keys.
@@ -113,14 +120,36 @@ pub struct ClassScore {
 }
 
 /// A kind of legitimate oddity.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct OddityScore {
     /// How many took place in the scored span.
     pub in_scored_span: usize,
+    /// The days in which an alert would be counted on it, over all of them.
+    pub key_days: f64,
     /// Counted false alerts during one, or at most an hour after.
     pub false_alerts: u64,
     /// Those of them where the oddity was announced.
     pub false_alerts_announced: u64,
+}
+
+/// What became of a group of abuses, such as the breach of a vendor.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GroupOutcome {
+    /// The name in the labels.
+    pub group: String,
+    /// The type of its abuses.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// How many keys were abused.
+    pub abuses: usize,
+    /// How many of them a true alert met, alone or with others.
+    pub detected: usize,
+    /// The time of the first abusive event of all.
+    pub start: Timestamp,
+    /// When the first alert named several keys, half of them or more of the group.
+    pub detected_at: Option<Timestamp>,
+    /// Detection minus start.
+    pub minutes: Option<f64>,
 }
 
 /// What became of one abuse.
@@ -143,6 +172,9 @@ pub struct AbuseOutcome {
     pub cost_usd: Nanos,
     /// What the abuser had cost when detected, or at the end.
     pub lost_usd: Nanos,
+    /// How many requests the abuser had made when detected, where the labels count them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_before: Option<u64>,
 }
 
 impl fmt::Display for Report {
@@ -195,6 +227,21 @@ impl fmt::Display for Report {
                 "false alerts on {kind}: {} ({} announced) in {} of them",
                 score.false_alerts, score.false_alerts_announced, score.in_scored_span
             )?;
+        }
+        for group in &self.groups {
+            writeln!(
+                f,
+                "{} of {}: {} of {} keys detected, as one after {}",
+                group.kind,
+                group.group,
+                group.detected,
+                group.abuses,
+                duration(group.minutes)
+            )?;
+        }
+        if counts.campaigns > 0 {
+            let (all, wrong) = (counts.campaigns, counts.false_campaigns);
+            writeln!(f, "alerts on several keys: {all}, {wrong} of them false")?;
         }
         if counts.on_unknown_keys > 0 {
             let keys = counts.unknown_keys.join(", ");

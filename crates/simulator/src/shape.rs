@@ -4,12 +4,13 @@ use model::{Timestamp, Window};
 use rand::RngExt;
 
 use crate::chance::{self, Rng};
+use crate::event::Operation;
 
 /// A sort of request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// The operation on the wire.
-    pub(crate) operation: &'static str,
+    pub(crate) operation: Operation,
     /// Mean input tokens.
     pub(crate) input: u32,
     /// Mean output tokens.
@@ -19,22 +20,22 @@ pub(crate) struct Shape {
 /// Classifier, chat, retrieval and agent.
 pub(crate) const SHAPES: [Shape; 4] = [
     Shape {
-        operation: "text_completion",
+        operation: Operation::TextCompletion,
         input: 500,
         output: 25,
     },
     Shape {
-        operation: "chat",
+        operation: Operation::Chat,
         input: 1100,
         output: 260,
     },
     Shape {
-        operation: "chat",
+        operation: Operation::Chat,
         input: 6000,
         output: 400,
     },
     Shape {
-        operation: "chat",
+        operation: Operation::Chat,
         input: 22_000,
         output: 700,
     },
@@ -56,6 +57,9 @@ pub(crate) struct Tokens {
     drift_per_day: f64,
     /// When the prompt changed, and how much longer the input is since.
     prompt_change: Option<(Timestamp, f64)>,
+    /// When a new version of the program began to send longer or shorter requests, and by
+    /// what factor.
+    deploy: Option<(Timestamp, f64)>,
     /// The share of very long prompts.
     long_share: f64,
 }
@@ -80,12 +84,13 @@ impl Tokens {
             start: span.start,
             drift_per_day: chance::normal(rng, 0.0, 0.003).clamp(-0.008, 0.008),
             prompt_change: changes.then(|| (span.start.plus(change_at), longer)),
+            deploy: None,
             long_share: chance::log_between(rng, 0.0002, 0.003),
         }
     }
 
     /// Returns the operation on the wire.
-    pub(crate) const fn operation(&self) -> &'static str {
+    pub(crate) const fn operation(&self) -> Operation {
         SHAPES[self.shape].operation
     }
 
@@ -98,14 +103,37 @@ impl Tokens {
         }
     }
 
+    /// Returns lengths of about `input` tokens in and `output` out, without the very long.
+    pub(crate) fn about(&self, input: f64, output: f64) -> Self {
+        Self {
+            input_mean: input,
+            output_mean: output,
+            variation: 0.1,
+            drift_per_day: 0.0,
+            prompt_change: None,
+            deploy: None,
+            long_share: 0.0,
+            ..self.clone()
+        }
+    }
+
+    /// Makes requests `factor` times as long from `time` on, input and output.
+    pub(crate) fn deploy(&mut self, time: Timestamp, factor: f64) {
+        self.deploy = Some((time, factor));
+    }
+
     /// Returns the mean input and output tokens at `time`.
     pub(crate) fn means(&self, time: Timestamp) -> (f64, f64) {
         let days = (time.millis() - self.start.millis()) as f64 / Timestamp::DAY as f64;
         let drift = (1.0 + self.drift_per_day).powf(days);
-        let prompt = self
-            .prompt_change
-            .filter(|(changed, _)| *changed <= time)
-            .map_or(1.0, |(_, longer)| longer);
+        let since = |change: Option<(Timestamp, f64)>| {
+            change
+                .filter(|(changed, _)| *changed <= time)
+                .map_or(1.0, |(_, longer)| longer)
+        };
+        // Times 1.0 changes no bit, so whoever deploys nothing is as before.
+        let drift = drift * since(self.deploy);
+        let prompt = since(self.prompt_change);
         (self.input_mean * drift * prompt, self.output_mean * drift)
     }
 

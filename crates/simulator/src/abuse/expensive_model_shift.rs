@@ -1,6 +1,8 @@
 //! The same number of requests, but most of them on a dear model.
 
-use model::Timestamp;
+use std::ops::RangeInclusive;
+
+use model::{Timestamp, Window};
 
 use super::{Abuse, Plan, Room, same_model_plan};
 use crate::batch::Batch;
@@ -14,7 +16,7 @@ use crate::prices::Model;
 pub(crate) struct ExpensiveModelShift;
 
 /// How much longer or shorter the moved requests may be to meet the intended cost.
-const STRETCH: std::ops::RangeInclusive<f64> = 0.4..=2.5;
+const STRETCH: RangeInclusive<f64> = 0.4..=2.5;
 
 impl Abuse for ExpensiveModelShift {
     fn name(&self) -> &'static str {
@@ -30,21 +32,8 @@ impl Abuse for ExpensiveModelShift {
         let share = chance::between(rng, 0.7, 0.95);
         let hours = chance::log_between(rng, 6.0, 48.0);
         let window = room.place(clock::hours(hours), rng);
-        let (model, stretch) = dear_model(victim, window.start, times, share)?;
-        let reported = victim.key.grain.widened(window);
-        let (mut moved, mut left) = (Vec::new(), Vec::new());
-        for batch in &victim.batches {
-            let requests = if reported.contains(batch.time) {
-                chance::binomial(rng, batch.requests, share)
-            } else {
-                0
-            };
-            let part = |requests| Batch { requests, ..*batch };
-            moved.push(part(requests));
-            left.push(part(batch.requests - requests));
-        }
-        moved.retain(|batch| batch.requests > 0);
-        left.retain(|batch| batch.requests > 0);
+        let (model, stretch) = dear_model(victim, window.start, (times, share), STRETCH)?;
+        let (moved, left) = part(victim, window, share, rng);
         let intensity = (times, "times_cost_per_request");
         let mut plan = same_model_plan(victim, window, intensity, moved, rng)?;
         plan.caller.model = model;
@@ -54,19 +43,42 @@ impl Abuse for ExpensiveModelShift {
             plan.caller.book = victim.owner.book.clone();
             plan.caller.clients = victim.owner.clients.clone();
         }
-        let span = victim.exists;
-        plan.owner_left = Some(victim.key.grain.settle(left, span));
+        plan.owner_left = Some(left);
         Some(plan)
     }
 }
 
+/// Parts the owner's requests: about `share` of those in `window`, and all others.
+pub(super) fn part(
+    victim: &Actor,
+    window: Window,
+    share: f64,
+    rng: &mut Rng,
+) -> (Vec<Batch>, Vec<Batch>) {
+    let grain = victim.key.grain;
+    let reported = grain.widened(window);
+    let (mut moved, mut left) = (Vec::new(), Vec::new());
+    for batch in &victim.batches {
+        let requests = if reported.contains(batch.time) {
+            chance::binomial(rng, batch.requests, share)
+        } else {
+            0
+        };
+        let part = |requests| Batch { requests, ..*batch };
+        moved.push(part(requests));
+        left.push(part(batch.requests - requests));
+    }
+    moved.retain(|batch| batch.requests > 0);
+    (moved, grain.settle(left, victim.exists))
+}
+
 /// Returns the dearer model, and the stretch of its requests, with which `share` of the
 /// requests bring the mean cost to `times` the owner's; none where no model can.
-fn dear_model(
+pub(super) fn dear_model(
     victim: &Actor,
     time: Timestamp,
-    times: f64,
-    share: f64,
+    (times, share): (f64, f64),
+    stretches: RangeInclusive<f64>,
 ) -> Option<(&'static Model, f64)> {
     let (input, output) = victim.owner.tokens.means(time);
     let discount = victim.key.discount_permille;
@@ -79,6 +91,6 @@ fn dear_model(
                 wanted * own / model.mean_cost(input, output, discount),
             )
         })
-        .filter(|(model, stretch)| *model != victim.owner.model && STRETCH.contains(stretch))
+        .filter(|(model, stretch)| *model != victim.owner.model && stretches.contains(stretch))
         .min_by(|(_, a), (_, b)| a.ln().abs().total_cmp(&b.ln().abs()))
 }

@@ -12,7 +12,7 @@ fn five_weeks() -> Window {
     }
 }
 
-fn room() -> Room {
+pub(super) fn room() -> Room {
     let end = five_weeks().end;
     let start = five_weeks().start.plus(21 * Timestamp::DAY);
     Room {
@@ -21,22 +21,41 @@ fn room() -> Room {
     }
 }
 
-fn actor(kind: &'static dyn Kind, number: u64) -> Actor {
+pub(super) fn actor(kind: &'static dyn Kind, number: u64) -> Actor {
+    made(kind, number, None)
+}
+
+/// Returns a key that is made in the scored span.
+pub(super) fn born(kind: &'static dyn Kind, number: u64) -> Actor {
+    let hours = clock::hours(30.0 + 9.0 * number as f64);
+    made(kind, number, Some(room().starts.start.plus(hours)))
+}
+
+fn made(kind: &'static dyn Kind, number: u64, born: Option<Timestamp>) -> Actor {
     let member = Member {
         kind,
         number,
         account: "quietharbor".into(),
         vendors: Vec::new(),
+        born,
     };
     Actor::make(9, &member, five_weeks())
 }
 
 /// Plans `abuse` on up to four suitable keys of `kind` and hands each to `assert`.
-fn check(abuse: &dyn Abuse, kind: &'static dyn Kind, assert: impl Fn(&Actor, &Plan)) {
+pub(super) fn check(abuse: &dyn Abuse, kind: &'static dyn Kind, assert: impl Fn(&Actor, &Plan)) {
+    check_on(abuse, (0..24).map(|number| actor(kind, number)), assert);
+}
+
+/// Plans `abuse` on up to four suitable ones of `victims` and hands each to `assert`.
+pub(super) fn check_on(
+    abuse: &dyn Abuse,
+    victims: impl Iterator<Item = Actor>,
+    assert: impl Fn(&Actor, &Plan),
+) {
     let mut planned = 0;
-    for number in 0..24 {
-        let victim = actor(kind, number);
-        let mut rng = chance::stream(9, "abuse", abuse.name(), number);
+    for (number, victim) in victims.enumerate() {
+        let mut rng = chance::stream(9, "abuse", abuse.name(), number as u64);
         if planned == 4 || !abuse.suits(&victim, room().starts.start) {
             continue;
         }
@@ -48,26 +67,21 @@ fn check(abuse: &dyn Abuse, kind: &'static dyn Kind, assert: impl Fn(&Actor, &Pl
             planned += 1;
         }
     }
-    assert!(
-        planned >= 2,
-        "{} of {}: {planned}",
-        abuse.name(),
-        kind.name()
-    );
+    assert!(planned >= 2, "{}: {planned}", abuse.name());
 }
 
-fn requests(batches: &[Batch]) -> f64 {
+pub(super) fn requests(batches: &[Batch]) -> f64 {
     batches.iter().map(|batch| f64::from(batch.requests)).sum()
 }
 
-fn extent(plan: &Plan) -> Window {
+pub(super) fn extent(plan: &Plan) -> Window {
     Window {
         start: plan.batches.first().unwrap().time,
         end: plan.batches.last().unwrap().time.plus(1),
     }
 }
 
-fn extent_hours(plan: &Plan) -> f64 {
+pub(super) fn extent_hours(plan: &Plan) -> f64 {
     extent(plan).width_millis() as f64 / Timestamp::HOUR as f64
 }
 

@@ -37,6 +37,8 @@ fn labels() -> Labels {
             requests: 121,
             cost_usd: Nanos::new(121 * Nanos::USD),
             cumulative_cost_usd: (1..=121).map(|n| Nanos::new(n * Nanos::USD)).collect(),
+            cumulative_requests: (1..=121).collect(),
+            group: None,
         }],
         oddities: vec![OddityLabel {
             key: "key_b".into(),
@@ -91,6 +93,7 @@ fn an_alert_during_abuse_is_true_and_stops_the_loss() {
     assert_eq!(row.lost_usd, Nanos::new(10 * Nanos::USD));
     assert_eq!(row.lost_share, Some(10.0 / 121.0));
     assert_eq!(report.by_class["service"].detection, *row);
+    assert_eq!(report.abuses[0].requests_before, Some(10));
 }
 
 #[test]
@@ -146,6 +149,35 @@ fn a_campaign_counts_for_each_of_its_keys() {
 }
 
 #[test]
+fn a_group_is_detected_as_one_by_an_alert_on_half_of_it() {
+    let mut labels = labels();
+    labels.abuses[0].group = Some("logburrow".into());
+    let second = AbuseLabel {
+        key: "key_c".into(),
+        start: time("05-04T03:02"),
+        end: time("05-07T05:00"),
+        ..labels.abuses[0].clone()
+    };
+    labels.abuses.push(second);
+    let check = |keys: &[&str], at: &str, expected: Option<f64>, wrong: u64| {
+        let report = evaluate(&labels, std::iter::once(alert(keys, at)));
+        assert_eq!(report.groups.len(), 1);
+        assert_eq!(report.groups[0].minutes, expected, "{keys:?}");
+        assert_eq!(report.alerts.false_campaigns, wrong, "{keys:?}");
+        report
+    };
+    let report = check(&["key_a", "key_c"], "05-04T03:12", Some(12.0), 0);
+    assert_eq!((report.groups[0].abuses, report.groups[0].detected), (2, 2));
+    assert!(report.to_string().contains("smash of logburrow: 2 of 2"));
+    check(&["key_a", "key_b"], "05-04T03:20", Some(20.0), 0);
+    let report = check(&["key_a", "key_b", "key_z"], "05-04T03:20", None, 1);
+    assert_eq!(report.groups[0].detected, 1);
+    check(&["key_a", "key_b"], "05-06T00:00", None, 1);
+    let alone = check(&["key_a"], "05-04T03:20", None, 0);
+    assert_eq!(alone.alerts.campaigns, 0);
+}
+
+#[test]
 fn unknown_keys_and_no_key_are_false_and_named() {
     let report = check(
         &[(&["key_z"], "05-04T04:00"), (&[], "05-04T04:00")],
@@ -175,6 +207,7 @@ fn false_alerts_on_an_oddity_are_told_apart() {
     let score = report.by_oddity["launch_growth"];
     assert_eq!((score.in_scored_span, score.false_alerts), (1, 1));
     assert_eq!(score.false_alerts_announced, 1);
+    assert!((score.key_days - 25.0 / 24.0).abs() < 1e-9);
     let rate = 2000.0 / (25.0 - 2.0 / 24.0);
     assert!((report.false_alerts.per_1000_key_days - rate).abs() < 1e-9);
 }

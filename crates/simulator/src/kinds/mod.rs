@@ -1,10 +1,12 @@
-//! The kinds of keys. A new one is a file here and a line in [`ALL`].
+//! The kinds of keys. A new one is a file here and a line in [`ALL`], or in a scenario.
 
 mod ci;
 mod dormant;
 mod high_volume;
+mod hourly_service;
 mod job;
 mod person;
+mod retired;
 mod service;
 mod sparse;
 
@@ -18,12 +20,14 @@ use crate::clock::Zone;
 pub(crate) use ci::Ci;
 pub(crate) use dormant::Dormant;
 pub(crate) use high_volume::HighVolume;
+pub(crate) use hourly_service::HourlyService;
 pub(crate) use job::Job;
 pub(crate) use person::Person;
+pub(crate) use retired::Retired;
 pub(crate) use service::Service;
 pub(crate) use sparse::Sparse;
 
-/// Every kind, in the order of the inventory.
+/// Every kind of a full run, in the order of the inventory.
 pub(crate) const ALL: [&dyn Kind; 7] =
     [&HighVolume, &Service, &Person, &Job, &Ci, &Sparse, &Dormant];
 
@@ -117,6 +121,47 @@ mod tests {
             (15.0..110.0).contains(&(services[7] / 24.0)),
             "{services:?}"
         );
+    }
+
+    #[test]
+    fn an_hourly_service_is_one_whose_collector_tells_hours() {
+        check(&HourlyService, 15, 200.0..4000.0);
+        let start = Timestamp::parse("2026-04-06T00:00:00Z").unwrap();
+        let setting = Setting {
+            span: Window {
+                start,
+                end: start.plus(7 * Timestamp::DAY),
+            },
+            number: 0,
+            pinned: false,
+        };
+        let mut rng = chance::stream(11, "test", "hourly", 0);
+        let sketch = HourlyService.sketch(&setting, &mut rng);
+        let batches = sketch.rhythm.batches(setting.span, sketch.grain, &mut rng);
+        let is_hour = |batch: &Batch| batch.time.millis() % Timestamp::HOUR == 0;
+        assert!(batches.iter().all(is_hour));
+        assert!(batches.len() <= 7 * 24);
+    }
+
+    #[test]
+    fn a_retired_key_is_busy_for_days_and_then_silent() {
+        check(&Retired, 15, 100.0..1000.0);
+        let start = Timestamp::parse("2026-04-06T00:00:00Z").unwrap();
+        let end = start.plus(28 * Timestamp::DAY);
+        let span = Window { start, end };
+        for number in 0..8 {
+            let mut rng = chance::stream(11, "test", "retired", number);
+            let setting = Setting {
+                span,
+                number,
+                pinned: false,
+            };
+            let sketch = Retired.sketch(&setting, &mut rng);
+            let batches = sketch.rhythm.batches(span, sketch.grain, &mut rng);
+            let last = batches.last().unwrap().time;
+            assert!(last > start.plus(2 * Timestamp::DAY), "{last}");
+            assert!(last < start.plus(11 * Timestamp::DAY), "{last}");
+        }
     }
 
     #[test]

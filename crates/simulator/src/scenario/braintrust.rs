@@ -154,6 +154,7 @@ fn script(scale: f64) -> Script {
                     starts: Window { start, end: start },
                     end: span.end,
                 },
+                group: None,
             });
         }
         let sisters = members
@@ -168,6 +169,7 @@ fn script(scale: f64) -> Script {
             } else {
                 Vec::new()
             },
+            born: None,
         });
     }
     Script {
@@ -181,6 +183,7 @@ fn script(scale: f64) -> Script {
         abuses,
         oddities: Vec::new(),
         changes: vec![notice()],
+        counts_requests: false,
     }
 }
 

@@ -53,7 +53,7 @@ const ACCOUNTS: [&str; 24] = [
     "yarrowdeck",
 ];
 
-const VENDORS: [&str; 5] = [
+pub(super) const VENDORS: [&str; 5] = [
     "logburrow",
     "promptshed",
     "evalorchard",
@@ -80,6 +80,7 @@ fn script(scenario: &'static str, seed: u64, share: f64) -> Script {
                 number,
                 account: draw_account(&mut rng),
                 vendors: draw_vendors(&mut rng),
+                born: None,
             }
         })
     });
@@ -94,6 +95,7 @@ fn script(scenario: &'static str, seed: u64, share: f64) -> Script {
                 abuse: *abuse,
                 victims: Victims::Any(scaled(abuse.count(), share)),
                 room,
+                group: None,
             })
             .collect(),
         oddities: oddity::ALL
@@ -101,16 +103,17 @@ fn script(scenario: &'static str, seed: u64, share: f64) -> Script {
             .map(|oddity| (*oddity, scaled(oddity.count(), share)))
             .collect(),
         changes: Vec::new(),
+        counts_requests: false,
     }
 }
 
 /// Some tenants have many keys, most have a few.
-fn draw_account(rng: &mut Rng) -> String {
+pub(super) fn draw_account(rng: &mut Rng) -> String {
     let place = chance::log_between(rng, 1.0, ACCOUNTS.len() as f64 + 1.0) as usize;
     ACCOUNTS[(place - 1).min(ACCOUNTS.len() - 1)].to_owned()
 }
 
-fn draw_vendors(rng: &mut Rng) -> Vec<String> {
+pub(super) fn draw_vendors(rng: &mut Rng) -> Vec<String> {
     let chance_of_each = chance::pick(rng, &[0.0, 0.0, 0.2, 0.5]);
     let drawn = VENDORS
         .iter()

@@ -2,6 +2,7 @@
 
 mod braintrust;
 mod full;
+mod goals;
 
 use model::{Timestamp, Window};
 
@@ -22,21 +23,27 @@ pub(crate) struct Scenario {
     pub(crate) script: fn(seed: u64, scale: f64) -> Script,
 }
 
-const INFOS: [ScenarioInfo; 3] = [
+const INFOS: [ScenarioInfo; 4] = [
     full::FULL.info,
     full::SMALL.info,
     braintrust::BRAINTRUST.info,
+    goals::GOALS.info,
 ];
 
 /// Every scenario.
-pub(crate) const ALL: [&Scenario; 3] = [&full::FULL, &full::SMALL, &braintrust::BRAINTRUST];
+pub(crate) const ALL: [&Scenario; 4] = [
+    &full::FULL,
+    &full::SMALL,
+    &braintrust::BRAINTRUST,
+    &goals::GOALS,
+];
 
 /// Returns every scenario that [`simulate`](crate::simulate) knows.
 pub fn scenarios() -> &'static [ScenarioInfo] {
     &INFOS
 }
 
-/// Every run begins on Monday, 2026-04-06, at midnight UTC.
+/// Runs begin on Monday, 2026-04-06, at midnight UTC, unless they say otherwise.
 const START: Timestamp = Timestamp::from_millis(1_775_433_600_000);
 
 /// Nothing is abused and nothing is scored in the first three weeks.
@@ -70,7 +77,7 @@ mod tests {
     fn names_are_distinct_and_listed() {
         let names: std::collections::BTreeSet<_> = scenarios().iter().map(|s| s.name).collect();
         assert_eq!(names.len(), ALL.len());
-        for name in ["full", "small", "braintrust"] {
+        for name in ["full", "small", "braintrust", "goals"] {
             assert!(names.contains(name), "{name}");
         }
     }

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{Nanos, Timestamp};
 use simulator::simulate;
 
-use crate::{SMALL, STORY};
+use crate::{GOALS, SMALL, STORY};
 
 #[test]
 fn nothing_is_abused_in_the_first_three_weeks() {
-    for simulation in [&*SMALL, &*STORY] {
+    for simulation in [&*SMALL, &*STORY, &*GOALS] {
         let quiet_until = simulation.start.plus(21 * Timestamp::DAY);
         assert!(simulation.labels.scored.start >= quiet_until);
         for abuse in &simulation.labels.abuses {
@@ -148,13 +148,22 @@ fn the_story_hits_one_tenant_hard_and_three_once() {
     sizes.sort();
     assert_eq!(sizes, [1, 1, 1, 4]);
     for abuses in by_account.values() {
-        let (kind, range) = match abuses.len() {
-            4 => ("smash", 20.0..60.0),
-            _ => ("spike", 5.0..15.0),
+        let (kind, range, floor) = match abuses.len() {
+            4 => ("smash", 20.0..60.0, 600.0),
+            _ => ("spike", 5.0..15.0, 150.0),
         };
         for abuse in abuses {
             assert_eq!(abuse.kind, kind);
-            assert!(range.contains(&abuse.intensity), "{}", abuse.intensity);
+            assert!(abuse.intensity >= range.start, "{}", abuse.intensity);
+            // Whoever does little is hit with what the thief's scripts make at least.
+            let hours = (abuse.end.millis() - abuse.start.millis()) as f64 / Timestamp::HOUR as f64;
+            let times_floor = abuse.requests as f64 / hours / floor;
+            let is_least = (0.7..1.4).contains(&times_floor);
+            assert!(
+                range.contains(&abuse.intensity) || is_least,
+                "{} {times_floor}",
+                abuse.intensity
+            );
         }
     }
     let notice = &STORY.inventory.changes[0];

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // clippy.toml allows it in #[test] functions only, not in their helpers.
 
+mod goals;
+mod golden;
 mod labels;
 mod runs;
 mod schema;
@@ -17,6 +19,9 @@ static SMALL: LazyLock<Simulation> = LazyLock::new(|| simulate("small", 7, 0.2).
 
 /// The story of the demo with the keys that are hit and a few others.
 static STORY: LazyLock<Simulation> = LazyLock::new(|| simulate("braintrust", 7, 0.4).unwrap());
+
+/// A quarter of the run by which goals are measured.
+static GOALS: LazyLock<Simulation> = LazyLock::new(|| simulate("goals", 7, 0.25).unwrap());
 
 fn text(simulation: &Simulation) -> String {
     let mut bytes = Vec::new();

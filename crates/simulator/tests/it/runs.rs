@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use simulator::{Error, Options, scenarios, simulate, simulate_with};
 
-use crate::{SMALL, STORY, text};
+use crate::{GOALS, SMALL, STORY, text};
 
 #[test]
 fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
@@ -70,13 +70,13 @@ fn disorder_can_be_switched_off() {
 
 #[test]
 fn the_length_of_a_run_is_told_in_days() {
-    assert_eq!((SMALL.days, STORY.days), (35, 29));
+    assert_eq!((SMALL.days, STORY.days, GOALS.days), (35, 29, 35));
     assert_eq!(SMALL.start.to_string(), "2026-04-06T00:00:00.000Z");
 }
 
 #[test]
 fn nothing_happens_outside_of_the_run_or_before_a_key_is_made() {
-    for simulation in [&*SMALL, &*STORY] {
+    for simulation in [&*SMALL, &*STORY, &*GOALS] {
         let exists: std::collections::HashMap<_, _> = simulation
             .labels
             .keys

@@ -1,341 +1,358 @@
-//! What is usual for a key: level, profile of the week, dispersion; learned bucket by bucket.
+//! What is usual for a key, learned bucket by bucket; and what it expects of the next.
 //!
-//! A window is expected to hold `level × profile(hour of week)`. Two experts say so: the slow
-//! one learned over ten days, the fast one over the last hour. Learning stops short of the
-//! judged window by two buckets, so that no window explains itself and the prediction does not
-//! depend on the order in which rows of neighbouring buckets arrived. Sources of the formulas
-//! are named beside them; the starting point was Gamma-Poisson shrinkage (DuMouchel 1999).
+//! A window is expected to hold `level × profile`. Learning stops short of the judged window by
+//! two buckets, so that no window explains itself and the expectation does not depend on the
+//! order in which rows of neighbouring buckets arrived.
 
-use model::Timestamp;
-
+use crate::clock::{BUCKETS_A_DAY, BUCKETS_AN_HOUR, ends_hour, hour_of};
+use crate::directory::Announced;
+use crate::grain::{Grains, Marks};
 use crate::grid::Grid;
-use crate::windows::{BUCKET_MILLIS, BUCKETS_AN_HOUR, METRICS, NOVELTY, SCALES, Scale};
+use crate::judge::Expected;
+use crate::judging::UNIT_COST_REQUESTS;
+use crate::level::{Held, Levels};
+use crate::moments::Moments;
+use crate::peaks::Peaks;
+use crate::pool::Class;
+use crate::profile::Profiles;
+use crate::signal::{COUNTS, Scale, Signal};
+use crate::spread::Spreads;
+use crate::windows::{Channel, Windows};
 
-/// Buckets a day and a week.
-const BUCKETS_A_DAY: i64 = 24 * BUCKETS_AN_HOUR;
-const HOURS_A_WEEK: usize = 168;
-/// Hours of the day, for weekdays and for weekends.
-const DAY_TYPE_HOURS: usize = 48;
+/// Seven days of buckets: the memory of the marginal mean.
+const MARGINAL_MEMORY: f32 = 7.0 * BUCKETS_A_DAY as f32;
+/// How many buckets or requests the cost of a request is remembered over.
+const COST_MEMORY: f32 = 500.0;
+/// The share of probing requests before any were seen, and its weight in requests.
+const PROBING_SHARE: f32 = 0.02;
+const PROBING_MEMORY: f32 = 2000.0;
 
-/// Half-lives: the slow level 10 days, the fast one 45 minutes, spread 7 days.
-const SLOW_HALF_LIFE_BUCKETS: f64 = 10.0 * BUCKETS_A_DAY as f64;
-const FAST_DECAY: f32 = 0.857_244; // 0.5^(10/45)
-const SPREAD_HALF_LIFE_BUCKETS: f32 = 7.0 * BUCKETS_A_DAY as f32;
-/// A profile bin of the week keeps this much a week, a bin of the day this much a day.
-const WEEK_DECAY: f32 = 0.8;
-const DAY_DECAY: f32 = 0.87;
+/// Hours of a day, and the current one.
+const DAY_HOURS: usize = 25;
 
-/// Dispersion before anything is known, and how many buckets of evidence that is worth.
-const PRIOR_DISPERSION: f32 = 0.3;
-const PRIOR_WEIGHT: f32 = 20.0;
-/// Deviation of the logarithm before anything is known.
-const PRIOR_SD_LN: f32 = 0.5;
-/// Information (in buckets of certainty) of the flat profile that every profile is drawn to.
-const PROFILE_PRIOR: f32 = 2.0;
-
-/// What is expected of the windows that end with one bucket, in units of a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// What is expected of the windows that end with one bucket.
+#[derive(Clone, Debug)]
 pub(crate) struct Prediction {
-    /// The bucket this is for.
+    counts: [Expected; COUNTS],
+    /// Requests an hour, and dollars an hour in requests, at profile 1.
+    levels: [f32; 2],
+    /// How each hour of the last day, the current one last, compares with the mean hour.
+    ratios: [f32; DAY_HOURS],
+    hour: i64,
+    /// How much of tokens and nano-dollars one request is.
+    units: [f32; 3],
+    /// Mean, deviation and evidence of the requests of ten minutes.
+    pub(crate) marginal: (f32, f32, f32),
+    /// The same of the logarithm of the mean and of the dearest cost of a request.
+    pub(crate) unit_cost: (f32, f32, f32),
+    pub(crate) dearest: (f32, f32, f32),
+    /// The share of requests that probe.
+    pub(crate) probing_share: f32,
+    /// Minutes that one delivery of the feed covers.
+    pub(crate) grain: i64,
+    pub(crate) age_buckets: i64,
+    pub(crate) class: Class,
+    pub(crate) announced: Announced,
+}
+
+impl Prediction {
+    pub(crate) fn count(&self, signal: Signal) -> &Expected {
+        &self.counts[signal as usize]
+    }
+
+    /// Returns requests an hour at profile 1.
+    pub(crate) fn level(&self) -> f64 {
+        f64::from(self.levels[0])
+    }
+
+    /// Returns what was expected of a whole hour of the last day, in the channel's own unit.
+    pub(crate) fn expected_hour(&self, channel: Channel, hour: i64) -> f64 {
+        let ago = (self.hour - hour).clamp(0, DAY_HOURS as i64 - 1) as usize;
+        let level = match channel {
+            Channel::Cost => self.levels[1],
+            _ => self.levels[0],
+        };
+        f64::from(level * self.ratios[DAY_HOURS - 1 - ago]) * self.unit(channel)
+    }
+
+    /// Returns how much of a channel one request is.
+    pub(crate) fn unit(&self, channel: Channel) -> f64 {
+        match channel {
+            Channel::Strange => 1.0,
+            channel => f64::from(self.units[channel as usize]),
+        }
+    }
+}
+
+/// What a closed bucket teaches.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lesson {
     pub(crate) bucket: i64,
-    /// The slow expert's mean for each scale.
-    pub(crate) slow: [f32; SCALES],
-    /// The fast expert's mean for the early scales; 0 where it has none.
-    pub(crate) fast: [f32; SCALES],
-    /// Dispersion for each scale: variance = mean + dispersion × mean².
-    pub(crate) dispersion: [f32; SCALES],
-    /// Deviation of the logarithm for each scale.
-    pub(crate) sd_ln: [f32; SCALES],
-    /// How much of the metric one unit is.
-    pub(crate) unit: f32,
-    /// Hours of usage the level rests on.
-    pub(crate) exposure_hours: f32,
+    /// 1, or less while an alarm is open: an attack does not become the baseline.
+    pub(crate) weight: f32,
+    /// 1, or less while evidence of slow theft is gathering.
+    pub(crate) trust: f32,
+}
+
+/// What the tally of a closed bucket teaches.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TallyLesson {
+    /// As in [`Lesson`].
+    pub(crate) trust: f32,
+    pub(crate) requests: u64,
+    pub(crate) dearest_nanos: u64,
+    pub(crate) probes: u64,
+    pub(crate) marks: Marks,
 }
 
 /// The columns of what is learned.
 pub(crate) struct Baseline {
     /// The last bucket learned, and the first one seen.
-    learned: Grid<i64>,
-    born: Grid<i64>,
-    /// Decayed sums of counts and of hours at profile 1.
-    slow: [Grid<f32>; METRICS],
-    fast: [Grid<f32>; METRICS],
-    /// Decayed sums of the metric and of requests: what one request is.
-    unit: [Grid<f64>; METRICS],
-    /// Dispersion (sum, weight) and squared log residual (sum, weight) for each scale.
-    dispersion: [Grid<f32>; METRICS],
-    residual: [Grid<f32>; METRICS],
-    /// Profile of requests by hour of week and by hour of day type: (count, exposure) pairs.
-    week: Grid<f32>,
-    day: Grid<f32>,
-    /// Two predictions a metric, for even and odd buckets.
-    predictions: [Grid<Prediction>; METRICS],
-}
-
-/// What a closed bucket teaches.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Lesson {
-    pub(crate) bucket: i64,
-    /// The sum of each metric over the window of each scale that ends with the bucket.
-    pub(crate) sums: [[u64; SCALES]; METRICS],
-    /// 1, or less while an alarm is open: an attack does not become the baseline.
-    pub(crate) weight: f32,
+    learned: Grid<i32>,
+    born: Grid<i32>,
+    /// The last bucket with usage among those learned.
+    used: Grid<i32>,
+    pub(crate) levels: Levels,
+    pub(crate) profiles: Profiles,
+    spreads: Spreads,
+    grains: Grains,
+    marginal: Moments,
+    unit_cost: Moments,
+    dearest: Moments,
+    probing: Grid<f32>,
 }
 
 impl Baseline {
     pub(crate) fn new() -> Self {
-        let pairs = |count: usize| [(); METRICS].map(|()| Grid::new(2 * count));
         Self {
             learned: Grid::new(1),
             born: Grid::new(1),
-            slow: pairs(1),
-            fast: pairs(1),
-            unit: [(); METRICS].map(|()| Grid::new(2)),
-            dispersion: pairs(SCALES),
-            residual: pairs(SCALES),
-            week: Grid::new(2 * HOURS_A_WEEK),
-            day: Grid::new(2 * DAY_TYPE_HOURS),
-            predictions: [(); METRICS].map(|()| Grid::new(2)),
+            used: Grid::new(1),
+            levels: Levels::new(),
+            profiles: Profiles::new(),
+            spreads: Spreads::new(),
+            grains: Grains::new(),
+            marginal: Moments::new(1.0, MARGINAL_MEMORY),
+            unit_cost: Moments::new(0.5, COST_MEMORY),
+            dearest: Moments::new(0.8, COST_MEMORY),
+            probing: Grid::new(1),
         }
     }
 
     pub(crate) fn grow(&mut self, bucket: i64) {
-        self.learned.grow();
-        self.born.grow();
-        let slot = self.learned.rows() - 1;
-        self.learned.row_mut(slot)[0] = bucket - 1;
-        self.born.row_mut(slot)[0] = bucket;
-        for metric in 0..METRICS {
-            self.slow[metric].grow();
-            self.fast[metric].grow();
-            self.unit[metric].grow();
-            self.dispersion[metric].grow();
-            self.residual[metric].grow();
-            self.predictions[metric].grow();
-        }
-        self.week.grow();
-        self.day.grow();
+        self.learned.grow((bucket - 1) as i32);
+        self.born.grow(bucket as i32);
+        self.used.grow((bucket - 1) as i32);
+        self.levels.grow();
+        self.profiles.grow();
+        self.spreads.grow();
+        self.grains.grow();
+        self.marginal.grow();
+        self.unit_cost.grow();
+        self.dearest.grow();
+        self.probing.grow(PROBING_SHARE);
+    }
+
+    /// Takes over what another key has learned: it was rotated into this one.
+    pub(crate) fn copy(&mut self, from: usize, to: usize) {
+        self.born.set(to, self.born.get(from));
+        self.levels.copy(from, to);
+        self.profiles.copy(from, to);
+        self.spreads.copy(from, to);
+        self.marginal.copy(from, to);
+        self.unit_cost.copy(from, to);
+        self.dearest.copy(from, to);
+        self.probing.set(to, self.probing.get(from));
     }
 
     pub(crate) fn learned(&self, slot: usize) -> i64 {
-        self.learned.row(slot)[0]
+        i64::from(self.learned.get(slot))
     }
 
     /// Returns how long ago, in buckets, the key was first seen.
     pub(crate) fn age_buckets(&self, slot: usize, bucket: i64) -> i64 {
-        bucket - self.born.row(slot)[0]
+        bucket - i64::from(self.born.get(slot))
     }
 
-    /// Returns the prediction for a bucket, if it is still kept.
-    pub(crate) fn prediction(&self, slot: usize, metric: usize, bucket: i64) -> Option<Prediction> {
-        let kept = self.predictions[metric].row(slot)[(bucket & 1) as usize];
-        (kept.bucket == bucket).then_some(kept)
+    /// Returns how the key bursts.
+    pub(crate) fn class(&self, slot: usize) -> Class {
+        Class::of(
+            self.profiles.activity(slot),
+            self.spreads.sd_ln(slot, Signal::Requests10m),
+        )
     }
 
-    /// Makes and keeps the predictions for a bucket.
-    pub(crate) fn predict(&mut self, slot: usize, bucket: i64) {
-        let mut exposure = [0f32; SCALES];
-        for scale in Scale::ALL {
-            exposure[scale as usize] = self.exposure(slot, scale, bucket);
+    /// Returns what is expected of the windows that end with a bucket.
+    pub(crate) fn predict(
+        &self,
+        slot: usize,
+        bucket: i64,
+        peaks: &Peaks,
+        announced: Announced,
+    ) -> Prediction {
+        let mut counts = [Expected::default(); COUNTS];
+        let mut hours = [0f32; 5];
+        for scale in [
+            Scale::Minute,
+            Scale::TenMinutes,
+            Scale::Hour,
+            Scale::SixHours,
+            Scale::Day,
+        ] {
+            hours[scale as usize] = self.hours(slot, scale, bucket, Some(peaks));
         }
-        for metric in 0..METRICS {
-            let level = self.level(slot, metric);
-            let fast = self.fast[metric].row(slot);
-            // The fast level is drawn to the slow one by half an hour of evidence.
-            let fast_level = (fast[0] + 0.5 * level) / (fast[1] + 0.5);
-            let exposure_hours = self.slow[metric].row(slot)[1];
-            let mut prediction = Prediction {
-                bucket,
-                unit: self.unit_of(slot, metric),
-                exposure_hours,
-                ..Prediction::default()
-            };
-            for scale in Scale::ALL {
-                let at = scale as usize;
-                prediction.slow[at] = level * exposure[at];
-                if Scale::EARLY.contains(&scale) {
-                    prediction.fast[at] = fast_level * exposure[at];
-                }
-                let [sum, weight] = pair(self.dispersion[metric].row(slot), at);
-                let learned = (sum + PRIOR_DISPERSION * PRIOR_WEIGHT) / (weight + PRIOR_WEIGHT);
+        let factor = announced.factor as f32;
+        for signal in Signal::counts() {
+            let channel = signal.channel();
+            let hours = hours[signal.scale() as usize];
+            let counted = self.levels.counted(slot, channel);
+            counts[signal as usize] = Expected {
+                slow: self.levels.slow(slot, channel) * hours * factor,
+                fast: self.levels.fast(slot, channel) * hours * factor,
                 // A level that rests on few counts is itself uncertain.
-                let counted = self.slow[metric].row(slot)[0];
-                prediction.dispersion[at] = learned.clamp(0.003, 60.0) + 1.0 / (counted + 1.0);
-                let [sum, weight] = pair(self.residual[metric].row(slot), at);
-                let variance =
-                    (sum + PRIOR_SD_LN * PRIOR_SD_LN * PRIOR_WEIGHT) / (weight + PRIOR_WEIGHT);
-                prediction.sd_ln[at] = variance.sqrt().max(0.05);
-            }
-            self.predictions[metric].row_mut(slot)[(bucket & 1) as usize] = prediction;
+                dispersion: self.spreads.dispersion(slot, signal) + 1.0 / (counted + 1.0),
+                sd_ln: self.spreads.sd_ln(slot, signal),
+            };
         }
-    }
-
-    /// Returns what is expected of one whole hour, in the metric's own unit.
-    pub(crate) fn expected_hour(&self, slot: usize, metric: usize, hour: i64) -> f64 {
-        let requests = self.level(slot, metric) * self.profile(slot, hour);
-        f64::from(requests) * f64::from(self.unit_of(slot, metric))
+        let hour = hour_of(bucket);
+        let ratios = std::array::from_fn(|at| {
+            let hour = hour - (DAY_HOURS - 1 - at) as i64;
+            self.profiles.ratio(slot, hour).max(peaks.ratio(slot, hour))
+        });
+        Prediction {
+            counts,
+            levels: [Channel::Requests, Channel::Cost]
+                .map(|channel| self.levels.slow(slot, channel) * factor),
+            ratios,
+            hour,
+            units: [
+                1.0,
+                self.levels.unit(slot, Channel::Tokens),
+                self.levels.unit(slot, Channel::Cost),
+            ],
+            marginal: self.marginal.get(slot),
+            unit_cost: self.unit_cost.get(slot),
+            dearest: self.dearest.get(slot),
+            probing_share: self.probing.get(slot),
+            grain: self.grains.minutes(slot),
+            age_buckets: self.age_buckets(slot, bucket),
+            class: self.class(slot),
+            announced,
+        }
     }
 
     /// Learns a closed bucket.
-    pub(crate) fn learn(&mut self, slot: usize, lesson: &Lesson) {
-        let hour = lesson.bucket.div_euclid(BUCKETS_AN_HOUR);
-        let profile = self.profile(slot, hour);
-        let weight = lesson.weight;
-        for metric in 0..METRICS {
-            let unit = self.learn_unit(slot, metric, lesson);
-            self.learn_spread(slot, metric, lesson, unit);
-            let count = lesson.sums[metric][Scale::TenMinutes as usize] as f32 / unit;
-            let hours = profile / BUCKETS_AN_HOUR as f32;
-            let slow_decay = (0.5f64.powf(1.0 / SLOW_HALF_LIFE_BUCKETS)) as f32;
-            let slow = self.slow[metric].row_mut(slot);
-            slow[0] = slow[0] * slow_decay + weight * count;
-            slow[1] = slow[1] * slow_decay + weight * hours;
-            let fast = self.fast[metric].row_mut(slot);
-            fast[0] = fast[0] * FAST_DECAY + weight * count;
-            fast[1] = fast[1] * FAST_DECAY + weight * hours;
+    pub(crate) fn learn(&mut self, slot: usize, lesson: &Lesson, windows: &Windows) {
+        let bucket = lesson.bucket;
+        let held: Held = [Channel::Requests, Channel::Tokens, Channel::Cost]
+            .map(|channel| windows.bucket(slot, channel, bucket));
+        self.spreads.count(slot);
+        for signal in Signal::counts() {
+            let channel = signal.channel();
+            let Some(sum) = closed_sum(windows, slot, signal, bucket) else {
+                continue;
+            };
+            let mean =
+                self.levels.slow(slot, channel) * self.hours(slot, signal.scale(), bucket, None);
+            let count = sum as f32 / self.levels.unit(slot, channel);
+            self.spreads
+                .learn(slot, signal, (count, mean), lesson.weight);
         }
-        if lesson.bucket.rem_euclid(BUCKETS_AN_HOUR) == BUCKETS_AN_HOUR - 1 {
-            self.learn_profile(
-                slot,
-                hour,
-                lesson.sums[0][Scale::Hour as usize] as f32,
-                weight,
-            );
+        self.marginal.learn(slot, held[0] as f32, lesson.weight);
+        let requests = windows.hour_ending(slot, Channel::Requests, bucket);
+        let cost = windows.hour_ending(slot, Channel::Cost, bucket);
+        if held[0] > 0 && cost > 0 && requests >= UNIT_COST_REQUESTS {
+            let mean = cost as f64 / requests as f64;
+            self.unit_cost.learn(slot, mean.ln() as f32, lesson.weight);
         }
-        self.learned.row_mut(slot)[0] = lesson.bucket;
+        let hour = hour_of(bucket);
+        let hours = self.profiles.ratio(slot, hour) / BUCKETS_AN_HOUR as f32;
+        self.levels
+            .learn(slot, &held, hours, lesson.weight, lesson.trust);
+        if ends_hour(bucket) {
+            let count = windows.hour_ending(slot, Channel::Requests, bucket);
+            self.learn_hour(slot, hour, count as f32, lesson.weight);
+        }
+        self.learned.set(slot, bucket as i32);
     }
 
-    /// Learns that nothing happened from the last learned bucket up to and without `until`:
-    /// nearly the same as learning each empty bucket, an hour at a time. Spread is not learned
-    /// from silence: a long holiday must not make a key look wild.
-    pub(crate) fn learn_silence(&mut self, slot: usize, until: i64) {
+    /// Learns what the tally of a closed bucket shows beside its counts.
+    pub(crate) fn learn_tally(
+        &mut self,
+        slot: usize,
+        bucket: i64,
+        lesson: &TallyLesson,
+        weight: f32,
+    ) {
+        self.used.set(slot, bucket as i32);
+        self.grains.learn(slot, lesson.marks);
+        if lesson.requests == 0 {
+            return;
+        }
+        if lesson.dearest_nanos > 0 {
+            let dearest = lesson.dearest_nanos as f64;
+            self.dearest.learn(slot, dearest.ln() as f32, weight);
+        }
+        let requests = lesson.requests as f32;
+        let share = (requests / (requests + PROBING_MEMORY)).max(1.0 / 500.0) * weight;
+        let probing = self.probing.get(slot);
+        let seen = lesson.probes as f32 / requests;
+        self.probing.set(slot, probing + share * (seen - probing));
+    }
+
+    /// Learns that nothing happened from the last learned bucket up to and without `until`,
+    /// an hour at a time: nearly the same as learning each empty bucket. Spread is not learned
+    /// from silence: a long holiday must not make a key look wild. Buckets that `is_gap` are
+    /// missing data and teach nothing.
+    pub(crate) fn learn_silence(&mut self, slot: usize, until: i64, is_gap: &dyn Fn(i64) -> bool) {
         let mut bucket = self.learned(slot) + 1;
         while bucket < until {
-            let hour = bucket.div_euclid(BUCKETS_AN_HOUR);
+            let hour = hour_of(bucket);
             let next = ((hour + 1) * BUCKETS_AN_HOUR).min(until);
-            let buckets = (next - bucket) as f32;
-            let hours = self.profile(slot, hour) * buckets / BUCKETS_AN_HOUR as f32;
-            let slow_decay = 0.5f64.powf(f64::from(buckets) / SLOW_HALF_LIFE_BUCKETS) as f32;
-            let fast_decay = FAST_DECAY.powf(buckets);
-            for metric in 0..METRICS {
-                let slow = self.slow[metric].row_mut(slot);
-                slow[0] *= slow_decay;
-                slow[1] = slow[1] * slow_decay + hours;
-                let fast = self.fast[metric].row_mut(slot);
-                fast[0] *= fast_decay;
-                fast[1] = fast[1] * fast_decay + hours;
+            let buckets = (bucket..next).filter(|&bucket| !is_gap(bucket)).count() as i64;
+            if buckets > 0 {
+                let share = buckets as f32 / BUCKETS_AN_HOUR as f32;
+                let hours = self.profiles.ratio(slot, hour) * share;
+                self.levels.learn_silence(slot, buckets, hours);
+                self.marginal.learn_zeros(slot, buckets);
             }
-            if next == (hour + 1) * BUCKETS_AN_HOUR {
-                self.learn_profile(slot, hour, 0.0, 1.0);
+            if next == (hour + 1) * BUCKETS_AN_HOUR && buckets == BUCKETS_AN_HOUR {
+                self.learn_hour(slot, hour, 0.0, 1.0);
             }
             bucket = next;
         }
-        self.learned.row_mut(slot)[0] = self.learned(slot).max(until - 1);
+        let learned = self.learned(slot).max(until - 1);
+        self.learned.set(slot, learned as i32);
     }
 
-    /// Returns requests (or their equivalents) an hour at profile 1; half a request is believed
-    /// of a key before it has been seen for an hour.
-    fn level(&self, slot: usize, metric: usize) -> f32 {
-        let slow = self.slow[metric].row(slot);
-        (slow[0] + 0.05) / (slow[1] + 0.1)
+    fn learn_hour(&mut self, slot: usize, hour: i64, count: f32, weight: f32) {
+        let level = self.levels.slow(slot, Channel::Requests);
+        let dispersion = self.spreads.dispersion(slot, Signal::Requests1h);
+        let age_days = self.age_buckets(slot, hour * BUCKETS_AN_HOUR) as f32 / BUCKETS_A_DAY as f32;
+        self.profiles
+            .learn(slot, hour, (count, level), (age_days, dispersion), weight);
     }
 
-    /// Returns how much of the metric one request is: the unit in which dispersion makes sense
-    /// for sums of tokens and money too.
-    fn unit_of(&self, slot: usize, metric: usize) -> f32 {
-        let unit = self.unit[metric].row(slot);
-        if unit[1] > 0.0 && unit[0] > 0.0 {
-            (unit[0] / unit[1]) as f32
-        } else {
-            1.0
-        }
-    }
-
-    fn learn_unit(&mut self, slot: usize, metric: usize, lesson: &Lesson) -> f32 {
-        if metric != 0 && metric != NOVELTY {
-            let at = Scale::TenMinutes as usize;
-            let (value, requests) = (lesson.sums[metric][at], lesson.sums[0][at]);
-            let weight = f64::from(lesson.weight);
-            if value > 0 {
-                let unit = self.unit[metric].row_mut(slot);
-                // A memory of some five hundred requests.
-                let decay = 0.5f64.powf(requests.max(1) as f64 / 500.0).max(0.5);
-                unit[0] = unit[0] * decay + weight * value as f64;
-                unit[1] = unit[1] * decay + weight * requests.max(1) as f64;
-            }
-        }
-        self.unit_of(slot, metric)
-    }
-
-    fn learn_spread(&mut self, slot: usize, metric: usize, lesson: &Lesson, unit: f32) {
-        let decay = 0.5f32.powf(1.0 / SPREAD_HALF_LIFE_BUCKETS);
-        let level = self.level(slot, metric);
-        for scale in Scale::ALL {
-            let at = scale as usize;
-            let mean = (level * self.exposure(slot, scale, lesson.bucket)).max(1e-6);
-            let count = lesson.sums[metric][at] as f32 / unit;
-            // Windows with hardly anything expected say nothing about dispersion.
-            let weight = lesson.weight * (mean / (1.0 + mean)).powi(2);
-            let excess = ((count - mean).powi(2) - mean) / (mean * mean);
-            let cells = self.dispersion[metric].row_mut(slot);
-            // Clipped, so that one burst does not make the key blind.
-            cells[2 * at] = cells[2 * at] * decay + weight * excess.clamp(-1.0, 25.0);
-            cells[2 * at + 1] = cells[2 * at + 1] * decay + weight;
-            // Only what lies above counts: the tests are one-sided, and idle hours would make
-            // the upper side look wild. For a symmetric spread the mean square is the same.
-            let residual = ((count + 1.0) / (mean + 1.0)).ln().min(3.0);
-            if residual <= 0.0 {
-                continue;
-            }
-            let cells = self.residual[metric].row_mut(slot);
-            cells[2 * at] = cells[2 * at] * decay + lesson.weight * residual * residual;
-            cells[2 * at + 1] = cells[2 * at + 1] * decay + lesson.weight;
-        }
-    }
-
-    /// Learns the profile from one whole hour. An hour counts as much as it informs: with
-    /// dispersion φ and mean m, the information of a count is m / (1 + φ m).
-    fn learn_profile(&mut self, slot: usize, hour: i64, count: f32, weight: f32) {
-        let level = self.level(slot, 0);
-        let [sum, seen] = pair(self.dispersion[0].row(slot), Scale::Hour as usize);
-        let dispersion =
-            ((sum + PRIOR_DISPERSION * PRIOR_WEIGHT) / (seen + PRIOR_WEIGHT)).max(0.05);
-        let scale = weight / (1.0 + dispersion * level);
-        let (week_bin, day_bin) = bins(hour);
-        let learn = |cells: &mut [f32], bin: usize, decay: f32| {
-            cells[2 * bin] = cells[2 * bin] * decay + count * scale;
-            cells[2 * bin + 1] = cells[2 * bin + 1] * decay + level * scale;
-        };
-        learn(self.week.row_mut(slot), week_bin, WEEK_DECAY);
-        learn(self.day.row_mut(slot), day_bin, DAY_DECAY);
-    }
-
-    /// Returns how the hour compares with the mean hour: the week's bin drawn to the day's bin,
-    /// which is drawn to 1.
-    fn profile(&self, slot: usize, hour: i64) -> f32 {
-        let (week_bin, day_bin) = bins(hour);
-        let [count, exposure] = pair(self.day.row(slot), day_bin);
-        let day = (count + PROFILE_PRIOR) / (exposure + PROFILE_PRIOR);
-        let [count, exposure] = pair(self.week.row(slot), week_bin);
-        let week = (count + PROFILE_PRIOR * day) / (exposure + PROFILE_PRIOR);
-        week.clamp(0.01, 100.0)
+    /// Returns whether the key was used in the `buckets` before a bucket, by what is learned.
+    pub(crate) fn was_used_before(&self, slot: usize, bucket: i64, buckets: i64) -> bool {
+        bucket - i64::from(self.used.get(slot)) <= buckets
     }
 
     /// Returns the hours at profile 1 in the window of `scale` that ends with `bucket`.
-    fn exposure(&self, slot: usize, scale: Scale, bucket: i64) -> f32 {
-        let hour = bucket.div_euclid(BUCKETS_AN_HOUR);
-        let hours = |count: i64| {
-            (hour - count + 1..=hour)
-                .map(|h| self.profile(slot, h))
-                .sum()
+    fn hours(&self, slot: usize, scale: Scale, bucket: i64, peaks: Option<&Peaks>) -> f32 {
+        let hour = hour_of(bucket);
+        let ratio = |hour: i64| {
+            let peak = peaks.map_or(0.0, |peaks| peaks.ratio(slot, hour));
+            self.profiles.ratio(slot, hour).max(peak)
         };
+        let hours = |count: i64| (hour - count + 1..=hour).map(ratio).sum();
         match scale {
-            Scale::TenMinutes => self.profile(slot, hour) / BUCKETS_AN_HOUR as f32,
+            Scale::Minute => ratio(hour) / 60.0,
+            Scale::TenMinutes => ratio(hour) / BUCKETS_AN_HOUR as f32,
             Scale::Hour => {
                 let of_this_hour = (bucket.rem_euclid(BUCKETS_AN_HOUR) + 1) as f32;
                 let of_last_hour = BUCKETS_AN_HOUR as f32 - of_this_hour;
-                (self.profile(slot, hour) * of_this_hour
-                    + self.profile(slot, hour - 1) * of_last_hour)
+                (ratio(hour) * of_this_hour + ratio(hour - 1) * of_last_hour)
                     / BUCKETS_AN_HOUR as f32
             }
             Scale::SixHours => hours(6),
@@ -344,100 +361,95 @@ impl Baseline {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let wide = [&self.slow, &self.fast, &self.dispersion, &self.residual];
         self.learned.bytes()
             + self.born.bytes()
-            + wide
-                .iter()
-                .flat_map(|grids| grids.iter())
-                .map(Grid::bytes)
-                .sum::<usize>()
-            + self.unit.iter().map(Grid::bytes).sum::<usize>()
-            + self.predictions.iter().map(Grid::bytes).sum::<usize>()
-            + self.week.bytes()
-            + self.day.bytes()
+            + self.used.bytes()
+            + self.levels.bytes()
+            + self.profiles.bytes()
+            + self.spreads.bytes()
+            + self.grains.bytes()
+            + self.marginal.bytes()
+            + self.unit_cost.bytes()
+            + self.dearest.bytes()
+            + self.probing.bytes()
     }
 }
 
-fn pair(cells: &[f32], at: usize) -> [f32; 2] {
-    [cells[2 * at], cells[2 * at + 1]]
+/// Returns the sum of a closed window of a signal that is a count; `None` where the rings do
+/// not hold it. Of the minute the busiest of the bucket counts.
+pub(crate) fn closed_sum(
+    windows: &Windows,
+    slot: usize,
+    signal: Signal,
+    bucket: i64,
+) -> Option<u64> {
+    let channel = signal.channel();
+    match signal.scale() {
+        Scale::Minute => {
+            let first = bucket * crate::clock::MINUTES_A_BUCKET;
+            // One minute of the ten stands for all: their spread, not that of their maximum.
+            let minute = first + bucket.rem_euclid(crate::clock::MINUTES_A_BUCKET);
+            Some(windows.minute(slot, minute))
+        }
+        Scale::TenMinutes => Some(windows.bucket(slot, channel, bucket)),
+        Scale::Hour => Some(windows.hour_ending(slot, channel, bucket)),
+        Scale::SixHours => Some(windows.hours_until(slot, channel, bucket, 6)),
+        Scale::Day => Some(windows.hours_until(slot, channel, bucket, 24)),
+    }
 }
-
-/// Returns the bins of an hour since the epoch: hour of week (Monday 0), hour of day type.
-fn bins(hour: i64) -> (usize, usize) {
-    // 1970-01-01 was a Thursday.
-    let week_bin = (hour + 72).rem_euclid(HOURS_A_WEEK as i64) as usize;
-    let weekend = week_bin >= 5 * 24;
-    (week_bin, week_bin % 24 + if weekend { 24 } else { 0 })
-}
-
-const _: () = assert!(BUCKET_MILLIS * BUCKETS_AN_HOUR == Timestamp::HOUR);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::MINUTES_A_BUCKET;
+    use crate::windows::Amounts;
 
-    fn lesson(bucket: i64, ten_minutes: u64, hour: u64) -> Lesson {
-        let sums = [[ten_minutes, hour, 6 * hour, 24 * hour]; METRICS];
-        Lesson {
-            bucket,
-            sums,
-            weight: 1.0,
+    /// A key with ten requests in each bucket, all in its first minute.
+    fn steady(buckets: i64) -> (Baseline, Windows) {
+        let (mut baseline, mut windows) = (Baseline::new(), Windows::new());
+        baseline.grow(0);
+        windows.grow(0);
+        for bucket in 0..buckets {
+            let minute = bucket * MINUTES_A_BUCKET;
+            windows.advance(0, minute);
+            let amounts = Amounts {
+                requests: 10,
+                tokens: 8000,
+                cost_nanos: 1_000_000,
+            };
+            windows.add(0, minute, amounts);
+            let lesson = Lesson {
+                bucket,
+                weight: 1.0,
+                trust: 1.0,
+            };
+            baseline.learn(0, &lesson, &windows);
         }
+        (baseline, windows)
     }
 
     #[test]
     fn a_steady_key_is_expected_to_stay_as_it_is() {
-        let mut baseline = Baseline::new();
-        baseline.grow(0);
-        for bucket in 0..(14 * BUCKETS_A_DAY) {
-            baseline.learn(0, &lesson(bucket, 10, 60));
-        }
-        let bucket = 14 * BUCKETS_A_DAY + 2;
-        baseline.predict(0, bucket);
-        let prediction = baseline.prediction(0, 0, bucket).unwrap();
-        assert!((prediction.slow[0] - 10.0).abs() < 0.5, "{prediction:?}");
-        assert!((prediction.fast[1] - 60.0).abs() < 3.0, "{prediction:?}");
-        assert!((prediction.slow[3] - 1440.0).abs() < 50.0, "{prediction:?}");
-        assert!(prediction.dispersion[0] < 0.05, "{prediction:?}");
+        let buckets = 14 * BUCKETS_A_DAY;
+        let (baseline, _) = steady(buckets);
+        let peaks = Peaks::default();
+        let prediction = baseline.predict(0, buckets + 1, &peaks, Announced::default());
+        let slow = |signal| prediction.count(signal).slow;
+        assert!((slow(Signal::Requests10m) - 10.0).abs() < 0.5);
+        assert!((slow(Signal::Cost1h) - 60.0).abs() < 3.0);
+        assert!((slow(Signal::Requests24h) - 1440.0).abs() < 50.0);
+        assert!(prediction.count(Signal::Requests10m).dispersion < 0.05);
+        assert!((prediction.unit(Channel::Cost) - 100_000.0).abs() < 100.0);
     }
 
     #[test]
-    fn office_hours_are_learned() {
-        let mut baseline = Baseline::new();
-        baseline.grow(0);
-        for bucket in 0..(21 * BUCKETS_A_DAY) {
-            let hour = bucket.div_euclid(BUCKETS_AN_HOUR).rem_euclid(24);
-            let count = if (9..17).contains(&hour) { 20 } else { 0 };
-            baseline.learn(0, &lesson(bucket, count, 6 * count));
-        }
-        let noon = baseline.expected_hour(0, 0, 21 * 24 + 12);
-        let night = baseline.expected_hour(0, 0, 21 * 24 + 3);
-        assert!((90.0..150.0).contains(&noon), "{noon}");
-        assert!(night < 12.0, "{night}");
-    }
-
-    #[test]
-    fn silence_is_learned_as_empty_buckets_are() {
-        let (mut one, mut two) = (Baseline::new(), Baseline::new());
-        for baseline in [&mut one, &mut two] {
-            baseline.grow(0);
-            for bucket in 0..300 {
-                baseline.learn(0, &lesson(bucket, 10, 60));
-            }
-        }
-        for bucket in 300..900 {
-            one.learn(0, &lesson(bucket, 0, 0));
-        }
-        two.learn_silence(0, 900);
-        let (one, two) = (one.level(0, 0), two.level(0, 0));
-        assert!((one / two - 1.0).abs() < 0.2, "{one} {two}");
-    }
-
-    #[test]
-    fn monday_is_the_first_day_of_the_week() {
-        let monday = Timestamp::parse("2026-05-04T00:00:00Z").unwrap().millis() / Timestamp::HOUR;
-        assert_eq!(bins(monday), (0, 0));
-        assert_eq!(bins(monday + 5 * 24 + 3), (123, 27));
+    fn a_gap_of_the_source_is_no_silence() {
+        let (mut told, _) = steady(1000);
+        let (mut silent, _) = steady(1000);
+        told.learn_silence(0, 2000, &|_| true);
+        silent.learn_silence(0, 2000, &|_| false);
+        let level = |baseline: &Baseline| baseline.levels.slow(0, Channel::Requests);
+        assert!((level(&told) - 60.0).abs() < 1.0);
+        assert!(level(&silent) < 50.0);
     }
 }

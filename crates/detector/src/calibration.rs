@@ -1,15 +1,20 @@
 //! How often a key does something as bad as this: peaks over a threshold, in episodes a day.
 //!
-//! Exceedances of the nominal rarity over [`Scale::threshold`] are de-clustered; their number and
-//! mean excess, drawn to a prior, give the expected episodes a day as bad or worse
-//! (Pickands 1975; Davison and Smith 1990). This is what an alert's budget is spent in.
+//! Exceedances of the nominal rarity over [`Signal::threshold`] are de-clustered; their number
+//! and mean excess, drawn to those of keys that burst alike, give the expected episodes a day as
+//! bad or worse (Pickands 1975; Davison and Smith 1990). This is what an alert's budget is spent
+//! in.
 
+use std::collections::BTreeMap;
+
+use crate::brief::Brief;
+use crate::clock::day_of;
 use crate::grid::Grid;
-use crate::windows::{METRICS, SCALES, Scale};
+use crate::pool::{Class, Pool};
+use crate::signal::{SIGNALS, Signal};
+use crate::tail::student_sf;
 
-/// The mean excess of a key that nothing is known of, and the evidence that this and
-/// [`Scale::prior_clusters_a_day`] are worth, in days and clusters.
-const PRIOR_EXCESS: f64 = 2.0;
+/// The evidence that a class's tail is worth, in days and clusters.
 const PRIOR_DAYS: f64 = 3.0;
 const PRIOR_CLUSTERS: f64 = 5.0;
 const SMALLEST_EXCESS: f64 = 0.7;
@@ -17,91 +22,159 @@ const SMALLEST_EXCESS: f64 = 0.7;
 const HALF_LIFE_DAYS: f64 = 21.0;
 /// From so many clusters on, their own sizes say how rare a larger one is.
 const CLUSTERS_TO_KNOW_SIZES: f64 = 6.0;
+/// From so many on, a burst of a usual size is usual, whatever its nominal rarity.
+const CLUSTERS_TO_KNOW_USUAL: f64 = 2.0;
+/// The excess that a cluster under an alarm is counted with at most, in means of its class: a
+/// heavy tail is learned, a theft is not.
+const ALARMED_EXCESS: f32 = 3.0;
 
-/// One running cluster and the statistics of the ended ones, for one metric and scale.
+/// The decayed statistics of the clusters of one signal of one key.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Tail {
-    /// Decayed number of clusters and sum of their excesses.
-    clusters: f32,
-    excess: f32,
-    /// Decayed sums of the logarithm of cluster size (peak over level) and its square.
-    size: f32,
-    size_squared: f32,
-    /// The running cluster: its highest rarity and size, and the bucket of its last exceedance.
+    clusters: Brief,
+    excess: Brief,
+    /// Sums of the logarithm of cluster size (peak over level) and of its square.
+    size: Brief,
+    size_squared: Brief,
+}
+
+/// A cluster that has not ended.
+#[derive(Clone, Copy, Debug)]
+struct Running {
     peak: f32,
-    peak_size: f32,
-    last: i64,
+    size: f32,
+    last_bucket: i64,
+    alarmed: bool,
+}
+
+/// How rare a window is, in both ways in which a key's own past is asked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Rarity {
+    /// The negative natural logarithm of the chance to see this much or more.
+    pub(crate) nominal: f64,
+    /// The logarithm of count over the slow level's expectation: how large a burst is.
+    pub(crate) size: f64,
 }
 
 /// The columns of the tails, and the decayed days each key has been watched.
 pub(crate) struct Calibration {
-    tails: [Grid<Tail>; METRICS],
-    days: Grid<f64>,
-    counted_to: Grid<i64>,
+    tails: Grid<Tail>,
+    days: Grid<f32>,
+    /// The day up to which each key's days are counted.
+    counted_to: Grid<i32>,
+    running: BTreeMap<(u32, u8), Running>,
 }
 
 impl Calibration {
     pub(crate) fn new() -> Self {
         Self {
-            tails: [(); METRICS].map(|()| Grid::new(SCALES)),
+            tails: Grid::new(SIGNALS),
             days: Grid::new(1),
             counted_to: Grid::new(1),
+            running: BTreeMap::new(),
         }
     }
 
     pub(crate) fn grow(&mut self, bucket: i64) {
-        self.tails.iter_mut().for_each(Grid::grow);
-        self.days.grow();
-        self.counted_to.grow();
-        let slot = self.days.rows() - 1;
-        self.counted_to.row_mut(slot)[0] = bucket;
+        self.tails.grow(Tail::default());
+        self.days.grow(0.0);
+        self.counted_to.grow(day_of(bucket) as i32);
+    }
+
+    /// Takes over what another key has shown.
+    pub(crate) fn copy(&mut self, from: usize, to: usize) {
+        let row = self.tails.row(from).to_vec();
+        self.tails.row_mut(to).copy_from_slice(&row);
+        self.days.set(to, self.days.get(from));
+    }
+
+    /// Returns the decayed days that a key has been watched.
+    pub(crate) fn days(&self, slot: usize) -> f64 {
+        f64::from(self.days.get(slot))
     }
 
     /// Lets time pass for a key: evidence fades, days add up, clusters end.
-    pub(crate) fn pass(&mut self, slot: usize, bucket: i64) {
-        let counted_to = self.counted_to.row(slot)[0];
-        if bucket <= counted_to {
+    pub(crate) fn pass(&mut self, slot: usize, bucket: i64, class: Class, pool: &mut Pool) {
+        self.end_clusters(slot, bucket, class, pool);
+        let (day, counted_to) = (day_of(bucket), i64::from(self.counted_to.get(slot)));
+        if day <= counted_to {
             return;
         }
-        let days = (bucket - counted_to) as f64 / 144.0;
-        let decay = 0.5f64.powf(days / HALF_LIFE_DAYS);
-        self.days.row_mut(slot)[0] = self.days.row(slot)[0] * decay + days;
-        self.counted_to.row_mut(slot)[0] = bucket;
-        for tails in &mut self.tails {
-            for (tail, scale) in tails.row_mut(slot).iter_mut().zip(Scale::ALL) {
-                tail.clusters *= decay as f32;
-                tail.excess *= decay as f32;
-                tail.size *= decay as f32;
-                tail.size_squared *= decay as f32;
-                if tail.peak > 0.0 && bucket - tail.last > scale.cluster_gap_buckets() {
-                    tail.clusters += 1.0;
-                    tail.excess += tail.peak - scale.threshold() as f32;
-                    tail.size += tail.peak_size;
-                    tail.size_squared += tail.peak_size * tail.peak_size;
-                    tail.peak = 0.0;
-                    tail.peak_size = 0.0;
-                }
+        let days = (day - counted_to) as f32;
+        pool.add_days(class, day - counted_to);
+        let decay = 0.5f32.powf(days / HALF_LIFE_DAYS as f32);
+        self.days.set(slot, self.days.get(slot) * decay + days);
+        self.counted_to.set(slot, day as i32);
+        for tail in self.tails.row_mut(slot) {
+            for sum in [
+                &mut tail.clusters,
+                &mut tail.excess,
+                &mut tail.size,
+                &mut tail.size_squared,
+            ] {
+                *sum = Brief::from(sum.get() * decay);
             }
         }
     }
 
-    /// Notes an exceedance of a closed window; `size` is the logarithm of count over level.
-    pub(crate) fn note(
-        &mut self,
-        slot: usize,
-        metric: usize,
-        scale: Scale,
-        bucket: i64,
-        rarity: f64,
-        size: f64,
-    ) {
-        if rarity <= scale.threshold() {
+    fn end_clusters(&mut self, slot: usize, bucket: i64, class: Class, pool: &mut Pool) {
+        let key = slot as u32;
+        let range = (key, 0)..=(key, u8::MAX);
+        let ended: Vec<(u8, Running)> = self
+            .running
+            .range(range)
+            .filter(|((_, at), running)| {
+                let gap = Signal::ALL[usize::from(*at)].cluster_gap_buckets();
+                bucket - running.last_bucket > gap
+            })
+            .map(|((_, at), running)| (*at, *running))
+            .collect();
+        for (at, running) in ended {
+            self.running.remove(&(key, at));
+            let signal = Signal::ALL[usize::from(at)];
+            let mut excess = (running.peak - signal.threshold() as f32).max(0.0);
+            let mut size = running.size;
+            if running.alarmed {
+                let most = ALARMED_EXCESS * pool.tail(class, signal).1 as f32;
+                if excess > most {
+                    size *= most / excess;
+                    excess = most;
+                }
+            }
+            pool.add_cluster(class, signal, f64::from(excess));
+            let tail = &mut self.tails.row_mut(slot)[usize::from(at)];
+            tail.clusters = Brief::from(tail.clusters.get() + 1.0);
+            tail.excess = Brief::from(tail.excess.get() + excess);
+            tail.size = Brief::from(tail.size.get() + size);
+            tail.size_squared = Brief::from(tail.size_squared.get() + size * size);
+        }
+    }
+
+    /// Notes an exceedance of a closed window.
+    pub(crate) fn note(&mut self, slot: usize, signal: Signal, bucket: i64, rarity: Rarity) {
+        if rarity.nominal <= signal.threshold() {
             return;
         }
-        let tail = &mut self.tails[metric].row_mut(slot)[scale as usize];
-        tail.peak = tail.peak.max(rarity.min(1e6) as f32);
-        tail.peak_size = tail.peak_size.max(size as f32);
-        tail.last = bucket;
+        let running = self
+            .running
+            .entry((slot as u32, signal as u8))
+            .or_insert(Running {
+                peak: 0.0,
+                size: 0.0,
+                last_bucket: bucket,
+                alarmed: false,
+            });
+        running.peak = running.peak.max(rarity.nominal.min(1e6) as f32);
+        running.size = running.size.max(rarity.size as f32);
+        running.last_bucket = bucket;
+    }
+
+    /// Notes that the running clusters of a key have raised an alarm.
+    pub(crate) fn note_alarm(&mut self, slot: usize) {
+        let key = slot as u32;
+        for (_, running) in self.running.range_mut((key, 0)..=(key, u8::MAX)) {
+            running.alarmed = true;
+        }
     }
 
     /// Returns the expected episodes a day with a window as rare as `rarity` or rarer, or as
@@ -109,74 +182,100 @@ impl Calibration {
     pub(crate) fn episodes_per_day(
         &self,
         slot: usize,
-        metric: usize,
-        scale: Scale,
-        rarity: f64,
-        size: f64,
+        signal: Signal,
+        rarity: Rarity,
+        (prior_rate, prior_excess): (f64, f64),
     ) -> f64 {
-        if rarity <= scale.threshold() {
+        if rarity.nominal <= signal.threshold() {
             // Below the threshold the question is not asked; an ordinary window is no episode.
-            return f64::from(144u32 / scale.cluster_gap_buckets() as u32).max(1.0);
+            return (144.0 / signal.cluster_gap_buckets() as f64).max(1.0);
         }
-        let tail = &self.tails[metric].row(slot)[scale as usize];
-        let days = self.days.row(slot)[0];
-        let clusters = f64::from(tail.clusters);
-        let rate = (clusters + PRIOR_DAYS * scale.prior_clusters_a_day()) / (days + PRIOR_DAYS);
-        if clusters >= CLUSTERS_TO_KNOW_SIZES {
-            let mean = f64::from(tail.size) / clusters;
-            let scatter = (f64::from(tail.size_squared) - clusters * mean * mean).max(0.0);
-            let variance = (scatter + 4.0 * 0.2) / (clusters + 4.0);
-            let z = (size - mean) / (variance * (1.0 + 1.0 / clusters)).sqrt();
-            return rate
-                * (-crate::tail::neg_ln_sf_normal(z.max(-5.0)))
-                    .exp()
-                    .max(1e-300);
-        }
-        let excess = ((f64::from(tail.excess) + PRIOR_CLUSTERS * PRIOR_EXCESS)
+        let tail = &self.tails.row(slot)[signal as usize];
+        let clusters = f64::from(tail.clusters.get());
+        let rate = (clusters + PRIOR_DAYS * prior_rate) / (self.days(slot) + PRIOR_DAYS);
+        let excess = ((f64::from(tail.excess.get()) + PRIOR_CLUSTERS * prior_excess)
             / (clusters + PRIOR_CLUSTERS))
             .max(SMALLEST_EXCESS);
-        rate * (-(rarity - scale.threshold()) / excess).exp().max(1e-300)
+        let by_rarity = rate * (-(rarity.nominal - signal.threshold()) / excess).exp();
+        if clusters < CLUSTERS_TO_KNOW_USUAL || signal.measures_size() {
+            return by_rarity.max(1e-300);
+        }
+        let mean = f64::from(tail.size.get()) / clusters;
+        let scatter = (f64::from(tail.size_squared.get()) - clusters * mean * mean).max(0.0);
+        let variance = (scatter + 4.0 * 0.2) / (clusters + 4.0);
+        let z = (rarity.size - mean) / (variance * (1.0 + 1.0 / clusters)).sqrt();
+        let by_size = (rate * student_sf(z, clusters + 3.0)).max(1e-300);
+        if clusters < CLUSTERS_TO_KNOW_SIZES {
+            by_size.max(by_rarity)
+        } else {
+            by_size
+        }
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.tails.iter().map(Grid::bytes).sum::<usize>()
+        self.tails.bytes()
             + self.days.bytes()
             + self.counted_to.bytes()
+            + self.running.len() * (size_of::<((u32, u8), Running)>() + 8)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::BUCKETS_A_DAY;
 
-    fn after_weekly_bursts(weeks: i64) -> Calibration {
-        let mut calibration = Calibration::new();
+    const SIGNAL: Signal = Signal::Requests10m;
+
+    fn rarity(nominal: f64, size: f64) -> Rarity {
+        Rarity { nominal, size }
+    }
+
+    fn watched(days: i64, bursts: bool) -> (Calibration, Pool) {
+        let (mut calibration, mut pool) = (Calibration::new(), Pool::new());
         calibration.grow(0);
-        for day in 0..weeks * 7 {
-            calibration.pass(0, day * 144 + 1);
-            calibration.note(0, 0, Scale::TenMinutes, day * 144 + 1, 30.0, 3.0);
-            calibration.pass(0, day * 144 + 60);
+        for day in 0..days {
+            let bucket = day * BUCKETS_A_DAY + 1;
+            calibration.pass(0, bucket, Class::default(), &mut pool);
+            if bursts {
+                calibration.note(0, SIGNAL, bucket, rarity(30.0, 3.0));
+            }
+            calibration.pass(0, bucket + 60, Class::default(), &mut pool);
         }
-        calibration
+        (calibration, pool)
     }
 
     #[test]
     fn rarer_windows_are_rarer_episodes() {
-        let mut calibration = Calibration::new();
-        calibration.grow(0);
-        calibration.pass(0, 30 * 144);
-        let at = |rarity| calibration.episodes_per_day(0, 0, Scale::TenMinutes, rarity, 1.0);
+        let (calibration, pool) = watched(30, false);
+        let at = |nominal| {
+            let prior = pool.tail(Class::default(), SIGNAL);
+            calibration.episodes_per_day(0, SIGNAL, rarity(nominal, 1.0), prior)
+        };
         assert!(at(6.0) > at(10.0) && at(10.0) > at(40.0));
         assert!(at(40.0) < 1e-6);
     }
 
     #[test]
     fn a_key_that_bursts_every_day_is_believed_to_do_so_again() {
-        let calibration = after_weekly_bursts(4);
-        let usual = calibration.episodes_per_day(0, 0, Scale::TenMinutes, 30.0, 3.0);
-        let tenfold =
-            calibration.episodes_per_day(0, 0, Scale::TenMinutes, 300.0, 3.0 + 10f64.ln());
+        let (calibration, pool) = watched(28, true);
+        let prior = pool.tail(Class::default(), SIGNAL);
+        let at =
+            |nominal, size| calibration.episodes_per_day(0, SIGNAL, rarity(nominal, size), prior);
+        let (usual, tenfold) = (at(30.0, 3.0), at(300.0, 3.0 + 10f64.ln()));
         assert!(usual > 0.2, "{usual}");
         assert!(tenfold < 0.005, "{tenfold}");
+    }
+
+    #[test]
+    fn a_cluster_under_an_alarm_does_not_teach_its_full_size() {
+        let (mut calibration, mut pool) = watched(10, false);
+        let bucket = 10 * BUCKETS_A_DAY;
+        calibration.note(0, SIGNAL, bucket, rarity(500.0, 4.0));
+        calibration.note_alarm(0);
+        calibration.pass(0, bucket + 200, Class::default(), &mut pool);
+        let prior = pool.tail(Class::default(), SIGNAL);
+        let again = calibration.episodes_per_day(0, SIGNAL, rarity(300.0, 4.0), prior);
+        assert!(again < 1e-9, "{again}");
     }
 }

@@ -1,42 +1,43 @@
 //! One alert an episode: when a key's alarm opens, grows, and ends.
 
-use model::{Nanos, SeriesPoint, Severity, Timestamp};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use model::{Contributor, Nanos, SeriesPoint, Severity, Timestamp};
+
+use crate::clock::{BUCKET_MILLIS, BUCKETS_A_DAY, BUCKETS_AN_HOUR, hour_of};
 use crate::config::DetectorConfig;
-use crate::windows::Scale;
+use crate::finding::{Finding, Round};
+use crate::known::{Known, Trait};
+use crate::signal::{Family, Signal};
+use crate::tally::Tally;
 
 /// Calm buckets after which an episode has ended: an hour.
-pub(crate) const CALM_BUCKETS: i64 = 6;
+pub(crate) const CALM_BUCKETS: i64 = BUCKETS_AN_HOUR;
 /// Buckets after the last exceedance within which a new one belongs to the same episode: a day.
-pub(crate) const SAME_EPISODE_BUCKETS: i64 = 144;
+pub(crate) const SAME_EPISODE_BUCKETS: i64 = BUCKETS_A_DAY;
 /// An episode is calm when everything is this much more frequent than an alert may be.
 pub(crate) const CALM_FACTOR: f64 = 30.0;
+/// After so long an open alarm the key's new level is taken for its own: three days.
+pub(crate) const ACCEPTED_AFTER_BUCKETS: i64 = 3 * BUCKETS_A_DAY;
+/// Different values of one dimension that an episode tells apart.
+const VALUES: usize = 128;
 
-/// The worst window of an episode, in the metric's own unit.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Worst {
-    pub(crate) metric: usize,
-    pub(crate) scale: Scale,
-    pub(crate) bucket: i64,
-    pub(crate) observed: f64,
-    pub(crate) expected: f64,
-    pub(crate) low: f64,
-    pub(crate) high: f64,
-    pub(crate) rarity: f64,
-    pub(crate) episodes_per_day: f64,
-}
+/// What was rare in an episode, by what it was: the rarest of each.
+pub(crate) type Fired = BTreeMap<(Family, Option<Signal>), Finding>;
 
 /// The alarm of one key.
 #[derive(Clone, Debug)]
 pub(crate) struct Episode {
-    /// The first bucket of the episode: with the entity its identity.
+    /// The first bucket of the episode. Its hour is, with the entity, the episode's identity.
     pub(crate) first_bucket: i64,
     /// The last bucket with an exceedance, and the last that was not calm.
     pub(crate) last_exceedance: i64,
     pub(crate) last_unrest: i64,
-    pub(crate) worst: Worst,
-    /// What fired, in the order of firing: metric and scale.
-    pub(crate) fired: Vec<(usize, Scale, f64)>,
+    /// The finding that is told, and the rate of false alerts at which it begins to be one.
+    pub(crate) worst: Finding,
+    pub(crate) alert_rate: f64,
+    pub(crate) fired: Fired,
     pub(crate) revision: u32,
     pub(crate) ended: bool,
     /// The buckets in which the alarm was open last: from, and to where it has ended.
@@ -47,14 +48,13 @@ pub(crate) struct Episode {
     /// Money above the expected in the buckets closed since the episode began.
     pub(crate) closed_excess: Nanos,
     /// Money above the expected in each of the last closed hour's buckets, the newest last.
-    pub(crate) recent_excess: Vec<Nanos>,
+    recent_excess: Vec<Nanos>,
     /// Requests above the expected since the episode began.
     pub(crate) excess_requests: f64,
     /// What the last revision told.
     pub(crate) told: Option<Told>,
     pub(crate) series: Vec<SeriesPoint>,
-    /// The rarest window of requests from networks new to the key.
-    pub(crate) unfamiliar: Option<Worst>,
+    values: Values,
 }
 
 /// What a revision told; another is made when this changes enough to matter.
@@ -62,21 +62,26 @@ pub(crate) struct Episode {
 pub(crate) struct Told {
     pub(crate) severity: Severity,
     pub(crate) cost: Nanos,
+    pub(crate) families: usize,
     pub(crate) closed: bool,
     pub(crate) ended: bool,
 }
 
+/// Requests by dimension and value, and whether the value was unknown to the key.
+type Values = BTreeMap<(Trait, Arc<str>), (u64, bool)>;
+
 impl Episode {
-    pub(crate) fn open(worst: Worst) -> Self {
+    pub(crate) fn open(bucket: i64, worst: Finding, alert_rate: f64) -> Self {
         Self {
-            first_bucket: worst.bucket,
-            last_exceedance: worst.bucket,
-            last_unrest: worst.bucket,
+            first_bucket: bucket,
+            last_exceedance: bucket,
+            last_unrest: bucket,
             worst,
-            fired: vec![(worst.metric, worst.scale, worst.rarity)],
+            alert_rate,
+            fired: Fired::new(),
             revision: 0,
             ended: false,
-            active_from: worst.bucket,
+            active_from: bucket,
             ended_at: None,
             closed_severity: Severity::Info,
             closed_excess: Nanos::default(),
@@ -84,33 +89,49 @@ impl Episode {
             excess_requests: 0.0,
             told: None,
             series: Vec::new(),
-            unfamiliar: None,
+            values: Values::new(),
         }
     }
 
-    /// Takes one more window that is beyond the budget.
-    pub(crate) fn exceed(&mut self, worst: Worst) {
-        self.last_exceedance = self.last_exceedance.max(worst.bucket);
-        self.last_unrest = self.last_unrest.max(worst.bucket);
+    /// Returns the start of the hour that identifies the episode.
+    pub(crate) fn identity(&self) -> Timestamp {
+        Timestamp::from_millis(hour_of(self.first_bucket) * Timestamp::HOUR)
+    }
+
+    /// Takes one more bucket that is beyond the budget.
+    pub(crate) fn exceed(&mut self, bucket: i64, worst: &Finding, alert_rate: f64) {
+        self.last_exceedance = self.last_exceedance.max(bucket);
+        self.last_unrest = self.last_unrest.max(bucket);
         if self.ended {
             self.ended = false;
-            self.active_from = worst.bucket;
+            self.active_from = bucket;
             self.ended_at = None;
         }
-        let same_window = worst.metric == self.worst.metric
-            && worst.scale == self.worst.scale
-            && worst.bucket == self.worst.bucket;
-        if same_window || worst.episodes_per_day < self.worst.episodes_per_day {
-            self.worst = worst;
+        if alert_rate <= self.alert_rate {
+            self.worst = worst.clone();
+            self.alert_rate = alert_rate;
         }
-        let fired = self
-            .fired
-            .iter_mut()
-            .find(|(metric, scale, _)| (*metric, *scale) == (worst.metric, worst.scale));
-        match fired {
-            Some((_, _, rarity)) => *rarity = rarity.max(worst.rarity),
-            None => self.fired.push((worst.metric, worst.scale, worst.rarity)),
+    }
+
+    /// Keeps the rarest finding of each kind.
+    pub(crate) fn note(&mut self, round: &Round) {
+        for finding in &round.findings {
+            let kind = (finding.family, finding.signal);
+            match self.fired.get_mut(&kind) {
+                Some(known) if known.episodes_per_day <= finding.episodes_per_day => {}
+                Some(known) => *known = finding.clone(),
+                None => {
+                    self.fired.insert(kind, finding.clone());
+                }
+            }
         }
+    }
+
+    /// Returns how many families have spoken.
+    pub(crate) fn families(&self) -> usize {
+        let mut families: Vec<Family> = self.fired.keys().map(|(family, _)| *family).collect();
+        families.dedup();
+        families.len()
     }
 
     /// Ends the alarm with a bucket.
@@ -119,28 +140,62 @@ impl Episode {
         self.ended_at = Some(bucket);
     }
 
-    /// Returns whether the alarm was open in a closed bucket. What is learned of the bucket
-    /// depends on this and not on when it is learned.
-    pub(crate) fn active_in(&self, bucket: i64) -> bool {
-        self.active_from <= bucket && self.ended_at.is_none_or(|ended| bucket < ended)
+    /// Returns whether the alarm was open in a closed bucket and the level not yet accepted.
+    /// What is learned of the bucket depends on this and not on when it is learned.
+    pub(crate) fn quarantines(&self, bucket: i64) -> bool {
+        self.active_from <= bucket
+            && bucket - self.active_from < ACCEPTED_AFTER_BUCKETS
+            && self.ended_at.is_none_or(|ended| bucket < ended)
     }
 
-    /// Keeps the rarest window of requests from new networks.
-    pub(crate) fn note_unfamiliar(&mut self, unfamiliar: Worst) {
-        let rarer = |known: Worst| unfamiliar.episodes_per_day < known.episodes_per_day;
-        if self.unfamiliar.is_none_or(rarer) {
-            self.unfamiliar = Some(unfamiliar);
-        }
-    }
-
-    /// Adds the money and requests of a closed bucket above the expected.
+    /// Books a closed bucket: money and requests above the expected, and what they were made of.
     pub(crate) fn close_bucket(&mut self, excess: Nanos, excess_requests: f64) {
         self.closed_excess += excess;
         self.excess_requests += excess_requests;
         self.recent_excess.push(excess);
-        if self.recent_excess.len() > 6 {
+        if self.recent_excess.len() > BUCKETS_AN_HOUR as usize {
             self.recent_excess.remove(0);
         }
+    }
+
+    /// Books what a bucket was made of; called before the key's known values learn it.
+    pub(crate) fn book_values(&mut self, tally: &Tally, known: &Known, slot: usize) {
+        book(&mut self.values, tally, known, slot);
+    }
+
+    /// Returns the values with the largest shares of the episode, of every dimension; an open
+    /// bucket counts with what it holds.
+    pub(crate) fn contributors(&self, open: Option<(&Tally, &Known, usize)>) -> Vec<Contributor> {
+        let mut values = self.values.clone();
+        if let Some((tally, known, slot)) = open {
+            book(&mut values, tally, known, slot);
+        }
+        let mut contributors = Vec::new();
+        for (dimension, name) in [
+            (Trait::Model, "model"),
+            (Trait::Network, "source_ip"),
+            (Trait::Client, "user_agent"),
+        ] {
+            let of_dimension = || {
+                values
+                    .iter()
+                    .filter(|((trait_, _), _)| *trait_ == dimension)
+            };
+            let total: u64 = of_dimension().map(|(_, (requests, _))| requests).sum();
+            let mut largest: Vec<_> = of_dimension().collect();
+            largest.sort_by_key(|((_, text), (requests, _))| {
+                (std::cmp::Reverse(*requests), text.clone())
+            });
+            contributors.extend(largest.into_iter().take(3).map(
+                |((_, text), (requests, first_seen))| Contributor {
+                    dimension: name.to_owned(),
+                    value: text.to_string(),
+                    share: *requests as f64 / total.max(1) as f64,
+                    first_seen: *first_seen,
+                },
+            ));
+        }
+        contributors
     }
 
     /// Returns the money above the expected an hour, by the closed buckets of the last hour and
@@ -149,11 +204,11 @@ impl Episode {
         if self.ended {
             return 0.0;
         }
-        let closed: Nanos = self
+        let closed = self
             .recent_excess
             .iter()
-            .fold(Nanos::default(), |sum, n| sum + *n);
-        let millis = self.recent_excess.len() as i64 * crate::windows::BUCKET_MILLIS + open_millis;
+            .fold(Nanos::default(), |sum, excess| sum + *excess);
+        let millis = self.recent_excess.len() as i64 * BUCKET_MILLIS + open_millis;
         // A minute at least, so that the first call of a burst is not an hour's worth.
         let hours = millis.max(Timestamp::MINUTE) as f64 / Timestamp::HOUR as f64;
         (closed + open_excess).to_usd() / hours
@@ -187,8 +242,35 @@ impl Episode {
     }
 }
 
-/// Returns the score of an episode frequency against the budget: 50 at the budget, 25 more for
-/// each factor of ten, 100 at most.
-pub(crate) fn score(alpha: f64, episodes_per_day: f64) -> f64 {
-    (50.0 + 25.0 * (alpha / episodes_per_day.max(1e-300)).log10()).clamp(0.0, 100.0)
+fn book(values: &mut Values, tally: &Tally, known: &Known, slot: usize) {
+    for trait_ in Trait::ALL {
+        for share in tally.shares(trait_) {
+            let key = (trait_, share.text.clone());
+            if let Some((requests, _)) = values.get_mut(&key) {
+                *requests += share.requests;
+            } else if values.len() < VALUES * Trait::ALL.len() {
+                let first_seen = known.is_unseen(slot, trait_, share.trait_hash);
+                values.insert(key, (share.requests, first_seen));
+            }
+        }
+    }
+}
+
+/// Returns the score of a rate of false alerts against the budget: 50 at the budget, 25 more
+/// for each factor of ten, 100 at most.
+pub(crate) fn score(alpha: f64, alert_rate: f64) -> f64 {
+    (50.0 + 25.0 * (alpha / alert_rate.max(1e-300)).log10()).clamp(0.0, 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_score_is_fifty_at_the_budget_and_more_beyond() {
+        assert_eq!(score(0.005, 0.005), 50.0);
+        assert!((score(0.005, 0.0005) - 75.0).abs() < 1e-9);
+        assert_eq!(score(0.005, 1e-200), 100.0);
+        assert_eq!(score(0.005, 10.0), 0.0);
+    }
 }

@@ -1,12 +1,14 @@
 //! An episode in words: the alert.
 
 use model::{
-    Alert, AlertId, Contributor, Detector, Entity, Evidence, IncidentId, KeyEntry, Metric, Nanos,
-    Severity, Timestamp,
+    Alert, AlertId, Contributor, Detector, Entity, Evidence, IncidentId, KeyEntry, Nanos, Severity,
+    Timestamp,
 };
 
+use crate::clock::start_of;
 use crate::episode::{Episode, score};
-use crate::windows::{BUCKET_MILLIS, Scale};
+use crate::finding::Finding;
+use crate::signal::{Family, Signal};
 
 /// What an alert is made of, beside the episode.
 pub(crate) struct Telling<'a> {
@@ -20,21 +22,24 @@ pub(crate) struct Telling<'a> {
     pub(crate) cost: Nanos,
     pub(crate) burn_usd_per_hour: f64,
     pub(crate) contributors: Vec<Contributor>,
+    /// What kind of key it is, in a word.
+    pub(crate) class: &'a str,
 }
 
 /// Tells an episode as it stands.
 pub(crate) fn tell(episode: &Episode, telling: Telling<'_>) -> Alert {
     let worst = &episode.worst;
-    let metric = Metric::ALL[worst.metric];
-    let first_seen = Timestamp::from_millis(episode.first_bucket * BUCKET_MILLIS);
-    let window = worst.scale.window(worst.bucket);
-    let new_source = telling
-        .contributors
-        .iter()
-        .any(|contributor| contributor.first_seen && contributor.dimension != "model");
     let entry = telling.entry;
+    let new_source = episode
+        .fired
+        .keys()
+        .any(|(family, _)| matches!(family, Family::Caller | Family::Rule))
+        || telling
+            .contributors
+            .iter()
+            .any(|contributor| contributor.first_seen && contributor.dimension != "model");
     Alert {
-        alert_id: AlertId::compute(telling.entity, first_seen),
+        alert_id: AlertId::compute(telling.entity, episode.identity()),
         revision: episode.revision,
         raised_at: telling.raised_at,
         key_id: telling.entity.key.clone(),
@@ -48,122 +53,200 @@ pub(crate) fn tell(episode: &Episode, telling: Telling<'_>) -> Alert {
         vendor: None,
         stored_with: entry.map(|entry| entry.vendors.clone()).unwrap_or_default(),
         owner: entry.and_then(|entry| entry.owner.clone()),
-        detector: if metric == Metric::Cost {
-            Detector::Spend
-        } else {
-            Detector::Volume
-        },
+        detector: detector(worst),
         severity: telling.severity,
-        score: score(telling.alpha, worst.episodes_per_day),
-        p_value: (-worst.rarity).exp(),
-        neg_log_p: worst.rarity,
-        episodes_per_day: worst.episodes_per_day,
-        metric,
-        window_start: window.start,
-        window_end: window.end,
+        score: score(telling.alpha, episode.alert_rate),
+        p_value: (-worst.neg_ln_p).exp(),
+        neg_log_p: worst.neg_ln_p,
+        episodes_per_day: episode.alert_rate.min(1e3),
+        metric: worst.metric,
+        window_start: worst.window.start,
+        window_end: worst.window.end,
         observed: worst.observed,
         expected: worst.expected,
         expected_low: worst.low,
         expected_high: worst.high,
-        evidence: evidence(episode, &telling.contributors),
+        evidence: evidence(episode, &telling),
         top_contributors: telling.contributors,
-        incident_id: IncidentId::compute(&telling.entity.account, first_seen),
-        first_seen,
+        incident_id: IncidentId::compute(&telling.entity.account, episode.identity()),
+        first_seen: start_of(episode.first_bucket),
         cost_so_far_usd: telling.cost,
         burn_usd_per_hour: telling.burn_usd_per_hour,
-        attack_techniques: techniques(new_source),
+        attack_techniques: techniques(episode, new_source),
         ended: episode.ended,
         series: episode.series.clone(),
     }
 }
 
-/// MITRE ATT&CK: cloud service hijacking, valid cloud accounts; ATLAS: cost harvesting.
-fn techniques(new_source: bool) -> Vec<String> {
+fn detector(worst: &Finding) -> Detector {
+    match worst.family {
+        Family::Volume => Detector::Volume,
+        Family::Spend => Detector::Spend,
+        Family::Price | Family::Model => Detector::Price,
+        Family::Caller | Family::Client => Detector::Caller,
+        Family::Probing => Detector::Probing,
+        Family::Dormancy => Detector::Dormancy,
+        Family::Newborn => Detector::Newborn,
+        Family::Rule => Detector::Rule,
+    }
+}
+
+/// MITRE ATT&CK: cloud service hijacking, valid cloud accounts, cloud service discovery; ATLAS:
+/// cost harvesting.
+fn techniques(episode: &Episode, new_source: bool) -> Vec<String> {
     let mut techniques = vec!["T1496.004", "AML.T0034"];
     if new_source {
         techniques.push("T1078.004");
     }
+    if episode
+        .fired
+        .keys()
+        .any(|(family, _)| *family == Family::Probing)
+    {
+        techniques.push("T1526");
+    }
     techniques.into_iter().map(str::to_owned).collect()
 }
 
-fn evidence(episode: &Episode, contributors: &[Contributor]) -> Vec<Evidence> {
+/// What speaks for the alert: what is told first, how seldom it is, then every other family.
+fn evidence(episode: &Episode, telling: &Telling<'_>) -> Vec<Evidence> {
     let worst = &episode.worst;
-    let metric = Metric::ALL[worst.metric];
-    let family = |metric: Metric| {
-        if metric == Metric::Cost {
-            "spend"
-        } else {
-            "volume"
-        }
-    };
-    let factor = if worst.expected > 0.0 {
-        format!(
-            ", {} times the expected",
-            rounded(worst.observed / worst.expected)
-        )
-    } else {
-        String::new()
-    };
     let mut evidence = vec![
         Evidence {
-            family: family(metric).to_owned(),
-            text: format!(
-                "{} {} in {}, expected {} ({} to {}){factor}",
-                rounded(worst.observed),
-                metric.unit(),
-                match worst.scale {
-                    Scale::Hour => "an hour",
-                    other => other.name(),
-                },
-                rounded(worst.expected),
-                rounded(worst.low),
-                rounded(worst.high),
-            ),
-            neg_log_p: Some(worst.rarity),
+            family: worst.family.as_str().to_owned(),
+            text: sentence(worst),
+            neg_log_p: Some(worst.neg_ln_p),
         },
         Evidence {
-            family: family(metric).to_owned(),
+            family: worst.family.as_str().to_owned(),
             text: format!(
-                "a key like this does this {}",
-                frequency(worst.episodes_per_day)
+                "a {} key like this does this {}",
+                telling.class,
+                frequency(episode.alert_rate)
             ),
             neg_log_p: None,
         },
     ];
-    for &(metric, scale, rarity) in &episode.fired {
-        if (metric, scale) != (worst.metric, worst.scale) {
-            let metric = Metric::ALL[metric];
-            evidence.push(Evidence {
-                family: family(metric).to_owned(),
-                text: format!("{} over {} are rare too", metric.unit(), scale.name()),
-                neg_log_p: Some(rarity),
-            });
+    let mut told = vec![(worst.family, worst.note.is_some())];
+    for finding in episode.fired.values() {
+        let is_worst = (finding.family, finding.signal) == (worst.family, worst.signal);
+        if is_worst || finding.signal == Some(Signal::Joint) || finding.episodes_per_day > 1.0 {
+            continue;
         }
-    }
-    for contributor in contributors
-        .iter()
-        .filter(|contributor| contributor.first_seen)
-    {
-        let what = match contributor.dimension.as_str() {
-            "source_ip" => "address",
-            "user_agent" => "client",
-            other => other,
-        };
+        // Of the families that speak in sentences of their own one is enough.
+        if finding.note.is_some() && told.contains(&(finding.family, true)) {
+            continue;
+        }
+        told.push((finding.family, finding.note.is_some()));
         evidence.push(Evidence {
-            family: "novelty".to_owned(),
+            family: finding.family.as_str().to_owned(),
+            text: sentence(finding),
+            neg_log_p: Some(finding.neg_ln_p),
+        });
+    }
+    if let Some(joint) = episode
+        .fired
+        .values()
+        .find(|finding| finding.signal == Some(Signal::Joint))
+    {
+        evidence.push(Evidence {
+            family: "joint".to_owned(),
             text: format!(
-                "{what} {} was never seen on this key before; it makes {:.0} % of the requests",
-                contributor.value,
-                100.0 * contributor.share
+                "together this happens by chance {}",
+                frequency(joint.episodes_per_day)
             ),
+            neg_log_p: Some(joint.neg_ln_p),
+        });
+    }
+    evidence.extend(new_values(&telling.contributors));
+    if let Some(quiet) = would_be_quiet(episode, telling) {
+        evidence.push(Evidence {
+            family: worst.family.as_str().to_owned(),
+            text: quiet,
             neg_log_p: None,
         });
     }
     evidence
 }
 
+/// Says a finding with its figures.
+fn sentence(finding: &Finding) -> String {
+    if let Some(note) = &finding.note {
+        return note.clone();
+    }
+    let factor = if finding.expected > 0.0 {
+        format!(
+            ", {} times the expected",
+            rounded(finding.observed / finding.expected)
+        )
+    } else {
+        String::new()
+    };
+    let window = finding
+        .signal
+        .map_or("10 minutes", |signal| signal.scale().words());
+    let what = format!(
+        "{} {} in {window}, expected {} ({} to {}){factor}",
+        rounded(finding.observed),
+        finding.metric.unit(),
+        rounded(finding.expected),
+        rounded(finding.low),
+        rounded(finding.high),
+    );
+    match finding.signal {
+        Some(Signal::SlowTheft) => format!("above its level for days: {what}"),
+        Some(Signal::Marginal) => format!("beyond its busiest of the last week: {what}"),
+        _ => what,
+    }
+}
+
+fn new_values(contributors: &[Contributor]) -> impl Iterator<Item = Evidence> {
+    contributors
+        .iter()
+        .filter(|contributor| contributor.first_seen)
+        .map(|contributor| {
+            let what = match contributor.dimension.as_str() {
+                "source_ip" => "address",
+                "user_agent" => "client",
+                other => other,
+            };
+            let place = match contributor.dimension.as_str() {
+                "source_ip" => "no address of its network was",
+                _ => "it was never",
+            };
+            Evidence {
+                family: "novelty".to_owned(),
+                text: format!(
+                    "{what} {}: {place} seen on this key before; it makes {:.0} % of the requests",
+                    contributor.value,
+                    100.0 * contributor.share
+                ),
+                neg_log_p: None,
+            }
+        })
+}
+
+/// Says what would have kept it quiet.
+fn would_be_quiet(episode: &Episode, telling: &Telling<'_>) -> Option<String> {
+    let worst = &episode.worst;
+    Some(match worst.family {
+        Family::Rule => "it would be quiet if the inventory allowed it, or announced it with cidr_added or model_added".to_owned(),
+        Family::Caller => "it would be quiet had the network been announced with cidr_added".to_owned(),
+        Family::Volume | Family::Spend if worst.expected > 0.0 => format!(
+            "it would be quiet had growth to {} times been announced with expected_growth, or at a budget below {} false alerts per 1000 key-days",
+            rounded((worst.observed / worst.expected).ceil()),
+            rounded(1000.0 * episode.alert_rate),
+        ),
+        _ if episode.alert_rate < telling.alpha => format!(
+            "it would be quiet at a budget below {} false alerts per 1000 key-days",
+            rounded(1000.0 * episode.alert_rate)
+        ),
+        _ => return None,
+    })
+}
+
 /// Says a frequency in words a person understands.
-fn frequency(episodes_per_day: f64) -> String {
+pub(crate) fn frequency(episodes_per_day: f64) -> String {
     let days = 1.0 / episodes_per_day.max(1e-300);
     if days < 1.5 {
         "about once a day".to_owned()

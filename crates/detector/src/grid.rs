@@ -7,7 +7,7 @@ pub(crate) struct Grid<T> {
     cells: Vec<T>,
 }
 
-impl<T: Copy + Default> Grid<T> {
+impl<T: Copy> Grid<T> {
     pub(crate) fn new(stride: usize) -> Self {
         Self {
             stride,
@@ -15,14 +15,21 @@ impl<T: Copy + Default> Grid<T> {
         }
     }
 
-    /// Makes room for one more key.
-    pub(crate) fn grow(&mut self) {
-        self.cells
-            .resize(self.cells.len() + self.stride, T::default());
+    /// Makes room for one more key, whose cells all hold `value`.
+    ///
+    /// Room grows by an eighth and not by doubling: with a kilobyte a key, half of a doubled
+    /// column would be the largest thing in memory.
+    pub(crate) fn grow(&mut self, value: T) {
+        let needed = self.cells.len() + self.stride;
+        if needed > self.cells.capacity() {
+            let rows = self.cells.len() / self.stride;
+            self.cells.reserve_exact((rows / 8 + 16) * self.stride);
+        }
+        self.cells.resize(needed, value);
     }
 
     /// Returns the number of keys.
-    pub(crate) fn rows(&self) -> usize {
+    pub(crate) fn row_count(&self) -> usize {
         self.cells.len() / self.stride
     }
 
@@ -36,8 +43,34 @@ impl<T: Copy + Default> Grid<T> {
         &mut self.cells[slot * self.stride..(slot + 1) * self.stride]
     }
 
+    /// Returns the only or first cell of a key.
+    pub(crate) fn get(&self, slot: usize) -> T {
+        self.cells[slot * self.stride]
+    }
+
+    /// Sets the only or first cell of a key.
+    pub(crate) fn set(&mut self, slot: usize, value: T) {
+        self.cells[slot * self.stride] = value;
+    }
+
     /// Returns the bytes held.
     pub(crate) fn bytes(&self) -> usize {
         self.cells.capacity() * size_of::<T>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_of_a_key_stand_together_and_start_as_given() {
+        let mut grid = Grid::new(3);
+        grid.grow(7u32);
+        grid.grow(9);
+        grid.row_mut(0)[2] = 1;
+        assert_eq!(grid.row(0), [7, 7, 1]);
+        assert_eq!(grid.row(1), [9, 9, 9]);
+        assert_eq!(grid.row_count(), 2);
     }
 }

@@ -17,19 +17,39 @@
 //! windows old, is written down in `docs/adr/0003`.
 
 mod baseline;
+mod brief;
 mod calibration;
+mod clock;
+mod closing;
 mod config;
 mod dedup;
 mod detector;
 mod directory;
 mod episode;
 mod explain;
+mod finding;
+mod grain;
 mod grid;
+mod joint;
 mod judge;
+mod judging;
 mod keys;
-mod round;
+mod known;
+mod level;
+mod moments;
+mod open;
+mod peaks;
+mod pool;
+mod population;
+mod profile;
+mod signal;
+mod sources;
+mod spread;
+mod state;
 mod tail;
-mod traits;
+mod tally;
+mod telling;
+mod theft;
 mod windows;
 
 pub use config::DetectorConfig;

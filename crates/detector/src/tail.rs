@@ -5,6 +5,7 @@
 
 use std::f64::consts::{LN_2, PI};
 
+use statrs::distribution::{ContinuousCDF, StudentsT};
 use statrs::function::erf::erfc;
 
 /// Returns `-ln P(Z >= z)` of the standard normal distribution.
@@ -81,6 +82,12 @@ pub fn neg_ln_sf_log_normal(x: f64, mean: f64, sd_ln: f64) -> f64 {
         return 0.0;
     }
     neg_ln_sf_normal(((x + 1.0) / (mean + 1.0)).ln() / sd_ln.max(1e-3))
+}
+
+/// Returns `P(T >= t)` of Student's t distribution: what is left to chance when mean and
+/// deviation are themselves estimates.
+pub fn student_sf(t: f64, freedom: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, freedom.max(1.0)).map_or(1.0, |student| student.sf(t))
 }
 
 #[cfg(test)]

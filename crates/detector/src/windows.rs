@@ -1,235 +1,245 @@
-//! Counts by bucket: a ring of ten-minute buckets and a ring of hours for each key and metric.
+//! Counts: a ring of minutes, a ring of ten-minute buckets and a ring of hours for each key.
 
-use model::{Metric, Timestamp, Window};
-
+use crate::clock::{BUCKETS_AN_HOUR, MINUTES_A_BUCKET, bucket_of, hour_of, last_of_hour};
 use crate::grid::Grid;
 
-/// The width of a bucket, the window that is judged while it is open.
-pub(crate) const BUCKET_MILLIS: i64 = 10 * Timestamp::MINUTE;
-/// Buckets kept: late rows of an hour still find theirs.
-pub(crate) const BUCKETS: i64 = 8;
+/// Minutes kept: the bucket that is being closed, the ten minutes before it, and what may be
+/// open beyond it.
+const MINUTES: i64 = 32;
+/// Buckets kept: late rows of an hour still find theirs, and the hour of a bucket that is
+/// learned two buckets late is whole.
+const BUCKETS: i64 = 10;
 /// Hours kept: a day, the one that is open, and one for late rows.
-pub(crate) const HOURS: i64 = 26;
-/// Buckets in an hour.
-pub(crate) const BUCKETS_AN_HOUR: i64 = Timestamp::HOUR / BUCKET_MILLIS;
+const HOURS: i64 = 26;
 
-/// How many metrics alerts are raised on: those of [`Metric`].
-pub(crate) const VOLUMES: usize = Metric::ALL.len();
-/// The column of requests from networks that are new to the key: evidence beside the volumes.
-pub(crate) const NOVELTY: usize = VOLUMES;
-/// How many columns of counts there are.
-pub(crate) const METRICS: usize = VOLUMES + 1;
+/// Money in the ring of hours is counted in ten micro-dollars, so that 32 bits hold 42,949
+/// dollars an hour; the rings of buckets have it in nano-dollars.
+const NANOS_AN_HOUR_UNIT: u64 = 10_000;
 
-/// How long a judged window is.
+/// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Scale {
-    TenMinutes,
-    Hour,
-    SixHours,
-    Day,
+#[repr(usize)]
+pub(crate) enum Channel {
+    Requests,
+    Tokens,
+    /// Nano-dollars.
+    Cost,
+    /// Requests from networks that are new to the key.
+    Strange,
 }
 
-/// How many scales there are.
-pub(crate) const SCALES: usize = 4;
-
-impl Scale {
-    pub(crate) const ALL: [Scale; SCALES] =
-        [Scale::TenMinutes, Scale::Hour, Scale::SixHours, Scale::Day];
-
-    /// Returns the scales that are judged while the bucket is open.
-    pub(crate) const EARLY: [Scale; 2] = [Scale::TenMinutes, Scale::Hour];
-
-    /// Returns the window of this scale that ends with `bucket`, or with its hour.
-    pub(crate) fn window(self, bucket: i64) -> Window {
-        let (end, width) = match self {
-            Self::TenMinutes => ((bucket + 1) * BUCKET_MILLIS, BUCKET_MILLIS),
-            Self::Hour => ((bucket + 1) * BUCKET_MILLIS, Timestamp::HOUR),
-            Self::SixHours => (hour_end(bucket), 6 * Timestamp::HOUR),
-            Self::Day => (hour_end(bucket), Timestamp::DAY),
-        };
-        Window {
-            start: Timestamp::from_millis(end - width),
-            end: Timestamp::from_millis(end),
-        }
-    }
-
-    /// Returns how long a cluster of exceedances lasts after its last one, in buckets.
-    pub(crate) const fn cluster_gap_buckets(self) -> i64 {
-        match self {
-            Self::TenMinutes => 7,
-            Self::Hour => 14,
-            Self::SixHours | Self::Day => 72,
-        }
-    }
-
-    /// Returns the nominal rarity from which a window is an exceedance: what an ordinary key
-    /// reaches every few days, given how many such windows a day has.
-    pub(crate) const fn threshold(self) -> f64 {
-        match self {
-            Self::TenMinutes => 5.0,
-            Self::Hour => 4.5,
-            Self::SixHours => 3.0,
-            Self::Day => 2.5,
-        }
-    }
-
-    /// Returns how many clusters of exceedances a day are believed of an unknown key.
-    pub(crate) const fn prior_clusters_a_day(self) -> f64 {
-        match self {
-            Self::TenMinutes | Self::Hour => 0.3,
-            Self::SixHours => 0.2,
-            Self::Day => 0.1,
-        }
-    }
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::TenMinutes => "10 minutes",
-            Self::Hour => "hour",
-            Self::SixHours => "6 hours",
-            Self::Day => "24 hours",
-        }
-    }
+/// What one row adds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amounts {
+    pub(crate) requests: u64,
+    pub(crate) tokens: u64,
+    pub(crate) cost_nanos: u64,
 }
 
-fn hour_end(bucket: i64) -> i64 {
-    (bucket.div_euclid(BUCKETS_AN_HOUR) + 1) * Timestamp::HOUR
-}
-
-/// Returns the bucket that holds a moment.
-pub(crate) fn bucket_of(millis: i64) -> i64 {
-    millis.div_euclid(BUCKET_MILLIS)
-}
-
-/// The rings. Tokens and nano-dollars are whole numbers, so that sums do not depend on order.
+/// The rings. Everything is counted in whole numbers, so that sums do not depend on order.
 pub(crate) struct Windows {
-    /// The newest bucket that each key has been seen in.
-    head: Grid<i64>,
-    buckets: [Grid<u64>; METRICS],
-    hours: [Grid<u64>; METRICS],
+    /// The newest minute that each key has been seen in.
+    head: Grid<i32>,
+    minutes: Grid<u32>,
+    requests: Grid<u32>,
+    tokens: Grid<u32>,
+    strange: Grid<u32>,
+    cost: Grid<u64>,
+    hour_requests: Grid<u32>,
+    hour_cost: Grid<u32>,
 }
 
 impl Windows {
     pub(crate) fn new() -> Self {
         Self {
             head: Grid::new(1),
-            buckets: [(); METRICS].map(|()| Grid::new(BUCKETS as usize)),
-            hours: [(); METRICS].map(|()| Grid::new(HOURS as usize)),
+            minutes: Grid::new(MINUTES as usize),
+            requests: Grid::new(BUCKETS as usize),
+            tokens: Grid::new(BUCKETS as usize),
+            strange: Grid::new(BUCKETS as usize),
+            cost: Grid::new(BUCKETS as usize),
+            hour_requests: Grid::new(HOURS as usize),
+            hour_cost: Grid::new(HOURS as usize),
         }
     }
 
-    pub(crate) fn grow(&mut self, bucket: i64) {
-        self.head.grow();
-        let slot = self.head.rows() - 1;
-        self.head.row_mut(slot)[0] = bucket;
-        self.buckets.iter_mut().for_each(Grid::grow);
-        self.hours.iter_mut().for_each(Grid::grow);
+    pub(crate) fn grow(&mut self, minute: i64) {
+        self.head.grow(minute as i32);
+        self.minutes.grow(0);
+        self.requests.grow(0);
+        self.tokens.grow(0);
+        self.strange.grow(0);
+        self.cost.grow(0);
+        self.hour_requests.grow(0);
+        self.hour_cost.grow(0);
     }
 
-    pub(crate) fn head(&self, slot: usize) -> i64 {
-        self.head.row(slot)[0]
+    /// Returns the newest minute of a key.
+    fn head(&self, slot: usize) -> i64 {
+        i64::from(self.head.get(slot))
     }
 
-    /// Makes `bucket` the newest of a key; what falls out of the rings is cleared.
-    pub(crate) fn advance(&mut self, slot: usize, bucket: i64) {
+    /// Returns the newest bucket of a key.
+    pub(crate) fn head_bucket(&self, slot: usize) -> i64 {
+        bucket_of(self.head(slot))
+    }
+
+    /// Makes `minute` the newest of a key; what falls out of the rings is cleared.
+    pub(crate) fn advance(&mut self, slot: usize, minute: i64) {
         let head = self.head(slot);
-        if bucket <= head {
+        if minute <= head {
             return;
         }
-        let (hour, head_hour) = (
-            bucket.div_euclid(BUCKETS_AN_HOUR),
-            head.div_euclid(BUCKETS_AN_HOUR),
-        );
-        for metric in 0..METRICS {
-            clear(
-                self.buckets[metric].row_mut(slot),
-                head + 1,
-                bucket,
-                BUCKETS,
-            );
-            clear(self.hours[metric].row_mut(slot), head_hour + 1, hour, HOURS);
-        }
-        self.head.row_mut(slot)[0] = bucket;
+        clear(self.minutes.row_mut(slot), head, minute, MINUTES);
+        let (from, to) = (bucket_of(head), bucket_of(minute));
+        clear(self.requests.row_mut(slot), from, to, BUCKETS);
+        clear(self.tokens.row_mut(slot), from, to, BUCKETS);
+        clear(self.strange.row_mut(slot), from, to, BUCKETS);
+        clear(self.cost.row_mut(slot), from, to, BUCKETS);
+        let (from, to) = (hour_of(from), hour_of(to));
+        clear(self.hour_requests.row_mut(slot), from, to, HOURS);
+        clear(self.hour_cost.row_mut(slot), from, to, HOURS);
+        self.head.set(slot, minute as i32);
     }
 
     /// Adds to a bucket that the ring still holds; returns whether it does.
-    pub(crate) fn add(&mut self, slot: usize, bucket: i64, values: [u64; METRICS]) -> bool {
+    pub(crate) fn add(&mut self, slot: usize, minute: i64, amounts: Amounts) -> bool {
         let head = self.head(slot);
-        if bucket > head || bucket <= head - BUCKETS {
+        let bucket = bucket_of(minute);
+        if minute > head || bucket <= bucket_of(head) - BUCKETS {
             return false;
         }
-        let hour = bucket.div_euclid(BUCKETS_AN_HOUR);
-        for (metric, value) in values.into_iter().enumerate() {
-            let cell = &mut self.buckets[metric].row_mut(slot)[ring(bucket, BUCKETS)];
-            *cell = cell.saturating_add(value);
-            let cell = &mut self.hours[metric].row_mut(slot)[ring(hour, HOURS)];
-            *cell = cell.saturating_add(value);
+        if minute > head - MINUTES {
+            add(
+                &mut self.minutes.row_mut(slot)[ring(minute, MINUTES)],
+                amounts.requests,
+            );
         }
+        let at = ring(bucket, BUCKETS);
+        add(&mut self.requests.row_mut(slot)[at], amounts.requests);
+        add(&mut self.tokens.row_mut(slot)[at], amounts.tokens);
+        let cost = &mut self.cost.row_mut(slot)[at];
+        *cost = cost.saturating_add(amounts.cost_nanos);
+        let at = ring(hour_of(bucket), HOURS);
+        add(&mut self.hour_requests.row_mut(slot)[at], amounts.requests);
+        let units = (amounts.cost_nanos + NANOS_AN_HOUR_UNIT / 2) / NANOS_AN_HOUR_UNIT;
+        add(&mut self.hour_cost.row_mut(slot)[at], units);
         true
     }
 
-    /// Returns the count of one bucket; one that the ring does not hold is empty or forgotten.
-    pub(crate) fn bucket(&self, slot: usize, metric: usize, bucket: i64) -> u64 {
+    /// Sets the requests from new networks of a bucket, once it is closed.
+    pub(crate) fn set_strange(&mut self, slot: usize, bucket: i64, requests: u64) {
+        if self.holds(slot, bucket) {
+            self.strange.row_mut(slot)[ring(bucket, BUCKETS)] =
+                u32::try_from(requests).unwrap_or(u32::MAX);
+        }
+    }
+
+    fn holds(&self, slot: usize, bucket: i64) -> bool {
+        let head = self.head_bucket(slot);
+        bucket <= head && bucket > head - BUCKETS
+    }
+
+    /// Returns the requests of one minute; one that the ring does not hold counts as empty.
+    pub(crate) fn minute(&self, slot: usize, minute: i64) -> u64 {
         let head = self.head(slot);
-        if bucket > head || bucket <= head - BUCKETS {
+        if minute > head || minute <= head - MINUTES {
             return 0;
         }
-        self.buckets[metric].row(slot)[ring(bucket, BUCKETS)]
+        u64::from(self.minutes.row(slot)[ring(minute, MINUTES)])
     }
 
-    /// Returns the count of one hour.
-    pub(crate) fn hour(&self, slot: usize, metric: usize, hour: i64) -> u64 {
-        let head_hour = self.head(slot).div_euclid(BUCKETS_AN_HOUR);
-        if hour > head_hour || hour <= head_hour - HOURS {
-            return 0;
-        }
-        self.hours[metric].row(slot)[ring(hour, HOURS)]
-    }
-
-    /// Returns the count of the hour of `bucket` up to and with that bucket, whatever later
-    /// buckets of the hour already hold.
-    pub(crate) fn hour_so_far(&self, slot: usize, metric: usize, bucket: i64) -> u64 {
-        let first = bucket.div_euclid(BUCKETS_AN_HOUR) * BUCKETS_AN_HOUR;
-        (first..=bucket)
-            .map(|bucket| self.bucket(slot, metric, bucket))
+    /// Returns the requests of the ten minutes that end with `minute`.
+    pub(crate) fn ten_minutes(&self, slot: usize, minute: i64) -> u64 {
+        (minute - MINUTES_A_BUCKET + 1..=minute)
+            .map(|minute| self.minute(slot, minute))
             .sum()
     }
 
-    /// Returns the sum of the window of `scale` that ends with `bucket`.
-    pub(crate) fn sum(&self, slot: usize, metric: usize, scale: Scale, bucket: i64) -> u64 {
-        let hour = bucket.div_euclid(BUCKETS_AN_HOUR);
-        let with_hours_before = |count: i64| {
-            let before: u64 = (hour - count..hour)
-                .map(|hour| self.hour(slot, metric, hour))
-                .sum();
-            before + self.hour_so_far(slot, metric, bucket)
-        };
-        match scale {
-            Scale::TenMinutes => self.bucket(slot, metric, bucket),
-            Scale::Hour => (bucket - 5..=bucket)
-                .map(|bucket| self.bucket(slot, metric, bucket))
-                .sum(),
-            Scale::SixHours => with_hours_before(5),
-            Scale::Day => with_hours_before(23),
+    /// Returns the count of one bucket; one that the ring does not hold counts as empty.
+    pub(crate) fn bucket(&self, slot: usize, channel: Channel, bucket: i64) -> u64 {
+        if !self.holds(slot, bucket) {
+            return 0;
+        }
+        let at = ring(bucket, BUCKETS);
+        match channel {
+            Channel::Requests => u64::from(self.requests.row(slot)[at]),
+            Channel::Tokens => u64::from(self.tokens.row(slot)[at]),
+            Channel::Strange => u64::from(self.strange.row(slot)[at]),
+            Channel::Cost => self.cost.row(slot)[at],
+        }
+    }
+
+    /// Returns the sum of the six buckets that end with `bucket`.
+    pub(crate) fn hour_ending(&self, slot: usize, channel: Channel, bucket: i64) -> u64 {
+        (bucket - BUCKETS_AN_HOUR + 1..=bucket)
+            .map(|bucket| self.bucket(slot, channel, bucket))
+            .fold(0, u64::saturating_add)
+    }
+
+    /// Returns requests, or nano-dollars, of the clock hours that end with that of `bucket`,
+    /// the last one counted up to and with `bucket`, whatever later buckets already hold.
+    pub(crate) fn hours_until(
+        &self,
+        slot: usize,
+        channel: Channel,
+        bucket: i64,
+        hours: i64,
+    ) -> u64 {
+        let hour = hour_of(bucket);
+        let before: u64 = (hour - hours + 1..hour)
+            .map(|hour| self.hour(slot, channel, hour))
+            .fold(0, u64::saturating_add);
+        before.saturating_add(self.hour_so_far(slot, channel, bucket))
+    }
+
+    /// Returns the count of the hour of `bucket` up to and with that bucket.
+    pub(crate) fn hour_so_far(&self, slot: usize, channel: Channel, bucket: i64) -> u64 {
+        let first = last_of_hour(bucket) + 1 - BUCKETS_AN_HOUR;
+        (first..=bucket)
+            .map(|bucket| self.bucket(slot, channel, bucket))
+            .fold(0, u64::saturating_add)
+    }
+
+    /// Returns requests, or nano-dollars, of one clock hour.
+    pub(crate) fn hour(&self, slot: usize, channel: Channel, hour: i64) -> u64 {
+        let head = hour_of(self.head_bucket(slot));
+        if hour > head || hour <= head - HOURS {
+            return 0;
+        }
+        let at = ring(hour, HOURS);
+        match channel {
+            Channel::Requests => u64::from(self.hour_requests.row(slot)[at]),
+            Channel::Cost => u64::from(self.hour_cost.row(slot)[at]) * NANOS_AN_HOUR_UNIT,
+            Channel::Tokens | Channel::Strange => 0,
         }
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let grids = self.buckets.iter().chain(&self.hours);
-        self.head.bytes() + grids.map(Grid::bytes).sum::<usize>()
+        let words = [
+            &self.minutes,
+            &self.requests,
+            &self.tokens,
+            &self.strange,
+            &self.hour_requests,
+            &self.hour_cost,
+        ];
+        self.head.bytes() + self.cost.bytes() + words.iter().map(|grid| grid.bytes()).sum::<usize>()
     }
+}
+
+fn add(cell: &mut u32, amount: u64) {
+    *cell = cell.saturating_add(u32::try_from(amount).unwrap_or(u32::MAX));
 }
 
 fn ring(index: i64, length: i64) -> usize {
     index.rem_euclid(length) as usize
 }
 
-/// Clears the cells of `from..=to`, or all of them when the ring went round.
-fn clear(cells: &mut [u64], from: i64, to: i64, length: i64) {
-    if to - from + 1 >= length {
-        cells.fill(0);
-    } else {
-        (from..=to).for_each(|index| cells[ring(index, length)] = 0);
+/// Clears the cells after `head` up to and with `newest`.
+fn clear<T: Default>(cells: &mut [T], head: i64, newest: i64, length: i64) {
+    for index in (newest - length + 1).max(head + 1)..=newest {
+        cells[ring(index, length)] = T::default();
     }
 }
 
@@ -237,33 +247,78 @@ fn clear(cells: &mut [u64], from: i64, to: i64, length: i64) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn sums_are_those_of_the_rows_and_old_buckets_are_forgotten() {
+    const START: i64 = 1_000_000 * 60;
+
+    fn amounts(requests: u64) -> Amounts {
+        Amounts {
+            requests,
+            tokens: 10 * requests,
+            cost_nanos: 1_000_000 * requests,
+        }
+    }
+
+    fn windows() -> Windows {
         let mut windows = Windows::new();
-        windows.grow(1000);
-        assert!(windows.add(0, 1000, [1, 10, 100, 0]));
-        windows.advance(0, 1003);
-        assert!(windows.add(0, 1003, [2, 20, 200, 0]));
-        assert!(
-            windows.add(0, 1001, [4, 40, 400, 0]),
-            "a late row finds its bucket"
-        );
-        assert_eq!(windows.sum(0, 0, Scale::TenMinutes, 1003), 2);
-        assert_eq!(windows.sum(0, 0, Scale::Hour, 1003), 7);
-        assert_eq!(windows.sum(0, 2, Scale::Day, 1003), 700);
-        windows.advance(0, 1009);
-        assert!(!windows.add(0, 1001, [1, 1, 1, 0]), "too late for the ring");
-        assert_eq!(windows.sum(0, 0, Scale::Hour, 1009), 0);
-        assert_eq!(windows.sum(0, 0, Scale::SixHours, 1009), 7);
-        windows.advance(0, 1003 + 6 * HOURS + 6);
-        assert_eq!(windows.sum(0, 0, Scale::Day, windows.head(0)), 0);
+        windows.grow(START);
+        windows
     }
 
     #[test]
-    fn long_windows_end_with_the_hour() {
-        let window = Scale::SixHours.window(8);
-        assert_eq!(window.end.millis(), 2 * Timestamp::HOUR);
-        assert_eq!(window.width_millis(), 6 * Timestamp::HOUR);
-        assert_eq!(Scale::Hour.window(8).end.millis(), 9 * BUCKET_MILLIS);
+    fn sums_are_those_of_the_rows_and_old_buckets_are_forgotten() {
+        let mut windows = windows();
+        for minute in START..START + 120 {
+            windows.advance(0, minute);
+            assert!(windows.add(0, minute, amounts(2)));
+        }
+        let last = bucket_of(START + 119);
+        assert_eq!(windows.bucket(0, Channel::Requests, last), 20);
+        assert_eq!(windows.hour_ending(0, Channel::Cost, last), 120_000_000);
+        assert_eq!(windows.hours_until(0, Channel::Requests, last, 2), 240);
+        assert_eq!(windows.hours_until(0, Channel::Cost, last, 2), 240_000_000);
+        assert_eq!(windows.ten_minutes(0, START + 119), 20);
+        assert_eq!(windows.bucket(0, Channel::Requests, last - BUCKETS), 0);
+        assert!(!windows.add(0, START, amounts(1)), "too late for the ring");
+    }
+
+    #[test]
+    fn a_late_row_finds_its_bucket_and_not_a_newer_minute() {
+        let mut windows = windows();
+        windows.advance(0, START + 50);
+        assert!(windows.add(0, START + 3, amounts(5)));
+        assert_eq!(windows.minute(0, START + 35), 0);
+        assert_eq!(
+            windows.bucket(0, Channel::Requests, bucket_of(START + 3)),
+            5
+        );
+    }
+
+    #[test]
+    fn an_hour_counts_up_to_the_bucket_asked_for() {
+        let mut windows = windows();
+        windows.advance(0, START + 59);
+        windows.add(0, START + 5, amounts(1));
+        windows.add(0, START + 55, amounts(1));
+        let first = bucket_of(START);
+        assert_eq!(windows.hour_so_far(0, Channel::Requests, first), 1);
+        assert_eq!(windows.hour_so_far(0, Channel::Requests, first + 5), 2);
+    }
+
+    #[test]
+    fn money_of_an_hour_may_be_large() {
+        let mut windows = windows();
+        let dollar = 1_000_000_000;
+        windows.add(
+            0,
+            START,
+            Amounts {
+                requests: 1,
+                tokens: 0,
+                cost_nanos: 20_000 * dollar,
+            },
+        );
+        assert_eq!(
+            windows.hour(0, Channel::Cost, hour_of(bucket_of(START))),
+            20_000 * dollar
+        );
     }
 }

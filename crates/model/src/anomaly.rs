@@ -49,6 +49,20 @@ pub enum Detector {
     Volume,
     /// More money than this key spends.
     Spend,
+    /// Requests that cost more than this key's do, or go to a model it never used.
+    Price,
+    /// Calls from networks or with clients that are new to this key.
+    Caller,
+    /// Refused and listing calls: somebody tries the key out.
+    Probing,
+    /// A key that was silent for long.
+    Dormancy,
+    /// A key without a history that does more than new keys do.
+    Newborn,
+    /// What the inventory forbids.
+    Rule,
+    /// Several keys at once, linked by what they share.
+    Campaign,
 }
 
 /// How much an alert asks of a person.

@@ -1,0 +1,42 @@
+//! Half of a float: what is read often, changed rarely and need not be exact.
+
+/// The upper half of an `f32` (the format bfloat16), rounded to the nearest: the range of a
+/// float and three significant digits in two bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Brief(u16);
+
+impl Brief {
+    pub(crate) const fn zero() -> Self {
+        Self(0)
+    }
+
+    pub(crate) fn get(self) -> f32 {
+        f32::from_bits(u32::from(self.0) << 16)
+    }
+}
+
+impl From<f32> for Brief {
+    fn from(value: f32) -> Self {
+        debug_assert!(value.is_finite());
+        let bits = value.to_bits();
+        // To nearest, ties to even.
+        let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1));
+        Self((rounded >> 16) as u16)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_digits_survive() {
+        for value in [0.0, 1.0, 3.15, 0.001_23, 123_400.0, -7.5] {
+            let kept = Brief::from(value).get();
+            assert!(
+                (kept - value).abs() <= 0.004 * value.abs(),
+                "{value} {kept}"
+            );
+        }
+    }
+}

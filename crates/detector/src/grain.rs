@@ -1,0 +1,109 @@
+//! How coarse a key's feed is: single calls, or roll-ups of so many minutes.
+
+use crate::grid::Grid;
+
+/// A mask with every minute of the hour: single calls.
+const EVERY_MINUTE: u64 = (1 << 60) - 1;
+
+/// The columns of grains: for each key the minutes of the hour in which its roll-ups end, and
+/// the longest span it declared.
+pub(crate) struct Grains {
+    minutes: Grid<u64>,
+    span_minutes: Grid<u16>,
+}
+
+/// What one bucket shows of a key's feed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marks {
+    minutes: u64,
+    span_minutes: u16,
+}
+
+impl Marks {
+    /// Notes a row whose time or span ends at `end_millis`, with the length of its span.
+    pub(crate) fn note(&mut self, end_millis: i64, span_millis: Option<i64>) {
+        match span_millis {
+            Some(span) => {
+                let minutes = (span / 60_000).clamp(1, 10_080) as u16;
+                self.span_minutes = self.span_minutes.max(minutes);
+            }
+            // Roll-ups end with a minute; calls happen at any moment.
+            None if end_millis % 60_000 == 0 => {
+                self.minutes |= 1 << (end_millis / 60_000).rem_euclid(60);
+            }
+            None => self.minutes |= EVERY_MINUTE,
+        }
+    }
+}
+
+impl Grains {
+    pub(crate) fn new() -> Self {
+        Self {
+            minutes: Grid::new(1),
+            span_minutes: Grid::new(1),
+        }
+    }
+
+    pub(crate) fn grow(&mut self) {
+        self.minutes.grow(0);
+        self.span_minutes.grow(0);
+    }
+
+    /// Learns the marks of a closed bucket.
+    pub(crate) fn learn(&mut self, slot: usize, marks: Marks) {
+        let minutes = self.minutes.get(slot) | marks.minutes;
+        self.minutes.set(slot, minutes);
+        let span = self.span_minutes.get(slot).max(marks.span_minutes);
+        self.span_minutes.set(slot, span);
+    }
+
+    /// Returns the minutes that one delivery of the key's feed covers: 1 for single calls.
+    pub(crate) fn minutes(&self, slot: usize) -> i64 {
+        let span = i64::from(self.span_minutes.get(slot));
+        let minutes = self.minutes.get(slot);
+        if minutes == 0 {
+            return span.max(1);
+        }
+        // The greatest common divisor of the hour and every minute with an end.
+        let grain = (0..60)
+            .filter(|minute| minutes & (1 << minute) != 0)
+            .fold(60, gcd);
+        grain.max(span)
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.minutes.bytes() + self.span_minutes.bytes()
+    }
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grain(ends: &[(i64, Option<i64>)]) -> i64 {
+        let mut grains = Grains::new();
+        grains.grow();
+        let mut marks = Marks::default();
+        for &(end, span) in ends {
+            marks.note(end, span);
+        }
+        grains.learn(0, marks);
+        grains.minutes(0)
+    }
+
+    #[test]
+    fn the_grain_is_what_all_ends_share() {
+        const MINUTE: i64 = 60_000;
+        assert_eq!(grain(&[]), 1);
+        assert_eq!(grain(&[(12 * MINUTE + 345, None)]), 1);
+        assert_eq!(grain(&[(10 * MINUTE, None), (40 * MINUTE, None)]), 10);
+        assert_eq!(grain(&[(10 * MINUTE, None), (45 * MINUTE, None)]), 5);
+        assert_eq!(grain(&[(60 * MINUTE, None)]), 60);
+        assert_eq!(grain(&[(60 * MINUTE, Some(24 * 60 * MINUTE))]), 1440);
+        assert_eq!(grain(&[(10 * MINUTE, None), (11 * MINUTE, None)]), 1);
+    }
+}

@@ -1,0 +1,182 @@
+//! Which networks, clients and models a key is known to use.
+
+use crate::clock::day_of;
+use crate::grid::Grid;
+
+/// What is watched for newness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(usize)]
+pub(crate) enum Trait {
+    Network,
+    Model,
+    Client,
+}
+
+/// How many traits there are.
+pub(crate) const TRAITS: usize = 3;
+
+impl Trait {
+    pub(crate) const ALL: [Trait; TRAITS] = [Trait::Network, Trait::Model, Trait::Client];
+
+    /// Returns which cells of a row are this trait's.
+    const fn cells(self) -> std::ops::Range<usize> {
+        match self {
+            Self::Network => 0..8,
+            Self::Model => 8..13,
+            Self::Client => 13..17,
+        }
+    }
+}
+
+const CELLS: usize = 17;
+
+/// A value is new on its first two calendar days.
+const NEW_DAYS: i64 = 1;
+/// What a key shows in its first days is its own.
+const SETTLING_DAYS: i64 = 2;
+
+/// One value: a hash, and the days (since the epoch) on which it was first and last seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Value {
+    hash: u32,
+    first_day: u16,
+    last_day: u16,
+}
+
+/// The columns of known values. The value unused for longest makes room.
+pub(crate) struct Known {
+    values: Grid<Value>,
+    born_day: Grid<u16>,
+}
+
+impl Known {
+    pub(crate) fn new() -> Self {
+        Self {
+            values: Grid::new(CELLS),
+            born_day: Grid::new(1),
+        }
+    }
+
+    pub(crate) fn grow(&mut self, bucket: i64) {
+        self.values.grow(Value::default());
+        self.born_day.grow(day_of(bucket) as u16);
+    }
+
+    /// Takes over what another key is known to use.
+    pub(crate) fn copy(&mut self, from: usize, to: usize) {
+        let row = self.values.row(from).to_vec();
+        self.values.row_mut(to).copy_from_slice(&row);
+        self.born_day.set(to, self.born_day.get(from));
+    }
+
+    fn find(&self, slot: usize, trait_: Trait, hash: u32) -> Option<Value> {
+        self.values.row(slot)[trait_.cells()]
+            .iter()
+            .copied()
+            .find(|value| value.hash == hash && value.last_day > 0)
+    }
+
+    /// Returns whether a value is new to the key: not known, or first seen within the last day
+    /// on a key that had settled before. On a key that is itself new nothing is.
+    pub(crate) fn is_new(&self, slot: usize, trait_: Trait, hash: u32, bucket: i64) -> bool {
+        let (day, born) = (day_of(bucket), i64::from(self.born_day.get(slot)));
+        match self.find(slot, trait_, hash) {
+            None => day >= born + SETTLING_DAYS,
+            Some(value) => {
+                let first = i64::from(value.first_day);
+                first >= born + SETTLING_DAYS && day - first <= NEW_DAYS
+            }
+        }
+    }
+
+    /// Returns whether a value has never been seen on the key before.
+    pub(crate) fn is_unseen(&self, slot: usize, trait_: Trait, hash: u32) -> bool {
+        self.find(slot, trait_, hash).is_none()
+    }
+
+    /// Learns that a value was seen in a closed bucket.
+    pub(crate) fn learn(&mut self, slot: usize, trait_: Trait, hash: u32, bucket: i64) {
+        let day = day_of(bucket) as u16;
+        let cells = &mut self.values.row_mut(slot)[trait_.cells()];
+        let at = match cells
+            .iter()
+            .position(|value| value.hash == hash && value.last_day > 0)
+        {
+            Some(at) => at,
+            None => {
+                let oldest = (0..cells.len()).min_by_key(|&at| cells[at].last_day);
+                let at = oldest.unwrap_or(0);
+                cells[at] = Value {
+                    hash,
+                    first_day: day,
+                    last_day: day,
+                };
+                at
+            }
+        };
+        cells[at].last_day = cells[at].last_day.max(day);
+    }
+
+    /// Makes a value ordinary at once: it was announced.
+    pub(crate) fn announce(&mut self, slot: usize, trait_: Trait, hash: u32, bucket: i64) {
+        self.learn(slot, trait_, hash, bucket);
+        let born = self.born_day.get(slot);
+        for value in &mut self.values.row_mut(slot)[trait_.cells()] {
+            if value.hash == hash {
+                value.first_day = born;
+            }
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.values.bytes() + self.born_day.bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::BUCKETS_A_DAY;
+
+    const DAY: i64 = 20_000;
+
+    fn on_day(day: i64) -> i64 {
+        (DAY + day) * BUCKETS_A_DAY + 7
+    }
+
+    fn known() -> Known {
+        let mut known = Known::new();
+        known.grow(on_day(0));
+        known.learn(0, Trait::Network, 1, on_day(0));
+        known
+    }
+
+    #[test]
+    fn a_network_is_new_for_a_day_and_then_ordinary() {
+        let mut known = known();
+        let is_new = |known: &Known, day| known.is_new(0, Trait::Network, 2, on_day(day));
+        assert!(!is_new(&known, 1), "the key itself is new");
+        assert!(is_new(&known, 9));
+        known.learn(0, Trait::Network, 2, on_day(9));
+        assert!(is_new(&known, 10));
+        assert!(!is_new(&known, 12));
+        assert!(!known.is_new(0, Trait::Network, 1, on_day(9)));
+    }
+
+    #[test]
+    fn the_value_unused_for_longest_makes_room() {
+        let mut known = known();
+        for hash in 2..=9 {
+            known.learn(0, Trait::Network, hash, on_day(i64::from(hash)));
+        }
+        assert!(known.is_unseen(0, Trait::Network, 1));
+        assert!(!known.is_unseen(0, Trait::Network, 2));
+    }
+
+    #[test]
+    fn what_was_announced_is_not_new() {
+        let mut known = known();
+        known.announce(0, Trait::Model, 5, on_day(9));
+        assert!(!known.is_new(0, Trait::Model, 5, on_day(9)));
+    }
+}

@@ -1,0 +1,226 @@
+//! Everything a partition knows of its keys.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::baseline::{Baseline, TallyLesson};
+use crate::calibration::Calibration;
+use crate::clock::{BUCKETS_A_DAY, BUCKETS_AN_HOUR, start_of};
+use crate::directory::KeyDirectory;
+use crate::finding::VOICES;
+use crate::grid::Grid;
+use crate::keys::KeyTable;
+use crate::known::Known;
+use crate::peaks::Peaks;
+use crate::pool::Pool;
+use crate::population::{Happening, Population};
+use crate::sources::Sources;
+use crate::tally::Texts;
+use crate::theft::SlowThefts;
+use crate::windows::Windows;
+
+/// From which silence on, in hours, a key may have been dormant: a week.
+pub(crate) const DORMANT_HOURS: i64 = 168;
+/// How much longer than the longest silence before the silence must be.
+const LONGER_THAN_EVER: i64 = 2;
+/// How long a return and a birth are watched, in buckets: six hours, two days.
+pub(crate) const RETURN_BUCKETS: i64 = 6 * BUCKETS_AN_HOUR;
+pub(crate) const NEWBORN_BUCKETS: i64 = 2 * BUCKETS_A_DAY;
+
+/// A key that came back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Return {
+    pub(crate) bucket: i64,
+    pub(crate) silent_hours: i64,
+}
+
+/// A key without history.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Newborn {
+    pub(crate) bucket: i64,
+    /// Whether it was born while others were watched; the first keys of a stream were not.
+    pub(crate) is_birth: bool,
+    pub(crate) busiest_requests: u64,
+    pub(crate) busiest_nanos: u64,
+}
+
+/// The columns, and the sparse tables of what only few keys have.
+pub(crate) struct State {
+    pub(crate) keys: KeyTable,
+    pub(crate) windows: Windows,
+    pub(crate) baseline: Baseline,
+    pub(crate) calibration: Calibration,
+    pub(crate) known: Known,
+    pub(crate) thefts: SlowThefts,
+    /// The last bucket with usage, and the longest silence in hours.
+    pub(crate) last_active: Grid<i32>,
+    pub(crate) longest_silence: Grid<u16>,
+    pub(crate) peaks: Peaks,
+    pub(crate) pool: Pool,
+    pub(crate) population: Population,
+    pub(crate) sources: Sources,
+    pub(crate) texts: Texts,
+    pub(crate) returns: HashMap<u32, Return>,
+    pub(crate) newborns: BTreeMap<u32, Newborn>,
+    /// What closed buckets teach that is not learned yet.
+    pub(crate) lessons: BTreeMap<(u32, i64), TallyLesson>,
+    /// What the voices have said of late: chance and bucket.
+    pub(crate) recent: HashMap<u32, [(f32, i32); VOICES]>,
+    /// The newest hint and project of the few keys that have one, for people.
+    pub(crate) labels: HashMap<u32, [Option<Box<str>>; 2]>,
+    /// The first bucket of the stream.
+    pub(crate) first_bucket: Option<i64>,
+}
+
+impl State {
+    pub(crate) fn new() -> Self {
+        Self {
+            keys: KeyTable::new(),
+            windows: Windows::new(),
+            baseline: Baseline::new(),
+            calibration: Calibration::new(),
+            known: Known::new(),
+            thefts: SlowThefts::new(),
+            last_active: Grid::new(1),
+            longest_silence: Grid::new(1),
+            peaks: Peaks::default(),
+            pool: Pool::new(),
+            population: Population::new(),
+            sources: Sources::default(),
+            texts: Texts::default(),
+            returns: HashMap::new(),
+            newborns: BTreeMap::new(),
+            lessons: BTreeMap::new(),
+            recent: HashMap::new(),
+            labels: HashMap::new(),
+            first_bucket: None,
+        }
+    }
+
+    /// Makes room for a key that is first seen in a minute.
+    ///
+    /// A key that the inventory knows for long but that was never seen has been silent since;
+    /// one that replaces another goes on where that one was; any other is new.
+    pub(crate) fn grow(&mut self, slot: usize, minute: i64, directory: &KeyDirectory) {
+        let bucket = crate::clock::bucket_of(minute);
+        let first_bucket = *self.first_bucket.get_or_insert(bucket);
+        let entity = self.keys.entity(slot);
+        let at = start_of(bucket + 1);
+        let created = directory
+            .entry(&entity, at)
+            .and_then(|entry| entry.created)
+            .map(|created| crate::clock::bucket_of(crate::clock::minute_of(created.millis())));
+        let known_since = created
+            .map(|created| created.max(first_bucket))
+            .filter(|since| bucket - since >= DORMANT_HOURS * BUCKETS_AN_HOUR);
+        let since = known_since.unwrap_or(bucket);
+        self.windows.grow(minute);
+        self.baseline.grow(since);
+        self.calibration.grow(since);
+        self.known.grow(since);
+        self.thefts.grow(bucket);
+        self.last_active.grow(since as i32);
+        self.longest_silence.grow(0);
+        let replaced = directory
+            .replaces(&entity, at)
+            .and_then(|old| self.keys.sibling(slot, &old))
+            .filter(|&old| old != slot);
+        if let Some(old) = replaced {
+            self.inherit(old, slot);
+        } else if known_since.is_none() {
+            let is_birth = bucket - first_bucket >= NEWBORN_BUCKETS;
+            if is_birth {
+                self.population.add(Happening::Birth);
+            }
+            self.newborns.insert(
+                slot as u32,
+                Newborn {
+                    bucket,
+                    is_birth,
+                    busiest_requests: 0,
+                    busiest_nanos: 0,
+                },
+            );
+        }
+    }
+
+    fn inherit(&mut self, old: usize, new: usize) {
+        self.baseline.copy(old, new);
+        self.calibration.copy(old, new);
+        self.known.copy(old, new);
+        self.peaks.copy(old, new);
+    }
+
+    /// Returns the return that a key's usage in a bucket is part of, if it was dormant.
+    pub(crate) fn returning(&self, slot: usize, bucket: i64) -> Option<Return> {
+        if let Some(known) = self.returns.get(&(slot as u32))
+            && bucket - known.bucket < RETURN_BUCKETS
+        {
+            return Some(*known);
+        }
+        let silent = bucket - i64::from(self.last_active.get(slot));
+        let silent_hours = silent / BUCKETS_AN_HOUR;
+        let longest = i64::from(self.longest_silence.get(slot));
+        (silent_hours >= DORMANT_HOURS && silent_hours >= LONGER_THAN_EVER * longest).then_some(
+            Return {
+                bucket,
+                silent_hours,
+            },
+        )
+    }
+
+    /// Returns whether a key was dormant or is new.
+    pub(crate) fn is_special(&self, slot: usize, bucket: i64) -> bool {
+        let is_newborn = self
+            .newborns
+            .get(&(slot as u32))
+            .is_some_and(|newborn| newborn.is_birth);
+        is_newborn || self.returning(slot, bucket).is_some()
+    }
+
+    /// Notes that a key was used in a closed bucket.
+    pub(crate) fn note_active(&mut self, slot: usize, bucket: i64) {
+        if let Some(returning) = self.returning(slot, bucket)
+            && returning.bucket == bucket
+        {
+            self.returns.insert(slot as u32, returning);
+            self.population.add(Happening::Return);
+        }
+        let last = i64::from(self.last_active.get(slot));
+        if bucket > last {
+            let silent_hours = ((bucket - last) / BUCKETS_AN_HOUR).min(i64::from(u16::MAX));
+            let longest = self.longest_silence.get(slot).max(silent_hours as u16);
+            self.longest_silence.set(slot, longest);
+            self.last_active.set(slot, bucket as i32);
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.keys.bytes()
+            + self.windows.bytes()
+            + self.baseline.bytes()
+            + self.calibration.bytes()
+            + self.known.bytes()
+            + self.thefts.bytes()
+            + self.last_active.bytes()
+            + self.longest_silence.bytes()
+            + self.peaks.bytes()
+            + self.texts.bytes()
+            + self.newborns.len() * 64
+            + self.returns.len() * 32
+            + self.lessons.len() * 96
+            + self.recent.len() * 64
+            + self.labels.len() * 96
+    }
+
+    /// Forgets what has had its time.
+    pub(crate) fn sweep(&mut self, bucket: i64) {
+        self.texts.sweep();
+        self.returns
+            .retain(|_, known| bucket - known.bucket < RETURN_BUCKETS);
+        self.recent.retain(|_, voices| {
+            voices
+                .iter()
+                .any(|&(_, last)| bucket - i64::from(last) < 2 * BUCKETS_AN_HOUR)
+        });
+    }
+}

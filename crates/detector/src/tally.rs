@@ -1,0 +1,289 @@
+//! What the usage of one key in one bucket is made of: addresses, models, clients, failures.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use twox_hash::XxHash64;
+
+use crate::known::{Known, Trait};
+
+/// Different values of one dimension that one bucket of one key tells apart; the rest is
+/// counted together.
+const VALUES: usize = 64;
+
+/// One value and what came with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Share {
+    /// The hash of the text.
+    text_hash: u32,
+    /// The hash of what is watched for newness: the network, the product, the model.
+    pub(crate) trait_hash: u32,
+    /// Whether it was new to the key when it first came.
+    is_novel: bool,
+    pub(crate) text: Arc<str>,
+    pub(crate) requests: u64,
+    /// The rule of the inventory that it breaks, in words; `None` before it was looked up.
+    rule: Option<Option<Box<str>>>,
+}
+
+/// The texts that are in use, each kept once.
+#[derive(Default)]
+pub(crate) struct Texts {
+    texts: HashSet<Arc<str>>,
+}
+
+impl Texts {
+    fn keep(&mut self, text: &str) -> Arc<str> {
+        if let Some(kept) = self.texts.get(text) {
+            return kept.clone();
+        }
+        let kept: Arc<str> = text.into();
+        self.texts.insert(kept.clone());
+        kept
+    }
+
+    /// Forgets what nothing else holds any more.
+    pub(crate) fn sweep(&mut self) {
+        self.texts.retain(|text| Arc::strong_count(text) > 1);
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.texts.iter().map(|text| text.len() + 40).sum()
+    }
+}
+
+/// One row's part in a tally.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Call<'a> {
+    pub(crate) address: Option<&'a str>,
+    pub(crate) client: Option<&'a str>,
+    pub(crate) model: Option<&'a str>,
+    pub(crate) requests: u64,
+    pub(crate) cost_nanos: u64,
+    /// Whether it was refused, or only lists what there is.
+    pub(crate) probes: bool,
+}
+
+/// The composition of one bucket of one key, in the order of [`Trait::ALL`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    shares: [Vec<Share>; 3],
+    /// Requests of rows with an address.
+    pub(crate) with_address: u64,
+    pub(crate) requests: u64,
+    pub(crate) probes: u64,
+    /// Requests with values that looked new when they first came.
+    pub(crate) novel: u64,
+    /// The dearest row's cost of a request, in nano-dollars.
+    pub(crate) dearest_nanos: u64,
+}
+
+impl Tally {
+    /// Adds a row; returns whether it shows a value that the bucket had not shown before.
+    pub(crate) fn add(
+        &mut self,
+        call: &Call<'_>,
+        texts: &mut Texts,
+        is_novel: &dyn Fn(Trait, u32) -> bool,
+    ) -> bool {
+        let (mut is_new, mut novel) = (false, false);
+        self.requests += call.requests;
+        if call.probes {
+            self.probes += call.requests;
+        }
+        if call.requests > 0 {
+            self.dearest_nanos = self.dearest_nanos.max(call.cost_nanos / call.requests);
+        }
+        if call.address.is_some() {
+            self.with_address += call.requests;
+        }
+        for (trait_, text) in [
+            (Trait::Network, call.address),
+            (Trait::Model, call.model),
+            (Trait::Client, call.client),
+        ] {
+            // A refused or listing call says nothing of the models in use.
+            if trait_ == Trait::Model && call.probes {
+                continue;
+            }
+            if let Some(text) = text {
+                let share = self.add_share(trait_, text, call, texts, is_novel);
+                is_new |= share.0;
+                novel |= share.1;
+            }
+        }
+        if novel {
+            self.novel += call.requests;
+        }
+        is_new
+    }
+
+    /// Returns whether the value is the first of its kind in the bucket, and whether it is
+    /// new to the key.
+    fn add_share(
+        &mut self,
+        trait_: Trait,
+        text: &str,
+        call: &Call<'_>,
+        texts: &mut Texts,
+        is_novel: &dyn Fn(Trait, u32) -> bool,
+    ) -> (bool, bool) {
+        let text_hash = hash(text);
+        let shares = &mut self.shares[trait_ as usize];
+        if let Some(share) = shares.iter_mut().find(|share| share.text_hash == text_hash) {
+            share.requests += call.requests;
+            return (false, share.is_novel);
+        }
+        let trait_hash = trait_hash(trait_, text);
+        let is_novel = is_novel(trait_, trait_hash);
+        if shares.len() < VALUES {
+            shares.push(Share {
+                text_hash,
+                trait_hash,
+                is_novel,
+                text: texts.keep(text),
+                requests: call.requests,
+                rule: None,
+            });
+        }
+        (true, is_novel)
+    }
+
+    /// Looks up the rules for values that were not looked up yet.
+    pub(crate) fn look_up_rules(&mut self, rule_of: &dyn Fn(Trait, &str) -> Option<String>) {
+        for trait_ in [Trait::Network, Trait::Model] {
+            for share in &mut self.shares[trait_ as usize] {
+                if share.rule.is_none() {
+                    share.rule = Some(rule_of(trait_, &share.text).map(String::into_boxed_str));
+                }
+            }
+        }
+    }
+
+    /// Returns the broken rule that comes first in the alphabet, and the requests that break
+    /// rules: of networks or of models, whichever are more.
+    pub(crate) fn broken_rule(&self) -> Option<(&str, u64)> {
+        let broken = |trait_: Trait| {
+            self.shares(trait_)
+                .iter()
+                .filter_map(|share| Some((share.rule.as_ref()?.as_deref()?, share.requests)))
+        };
+        let rule = broken(Trait::Network)
+            .chain(broken(Trait::Model))
+            .map(|(rule, _)| rule)
+            .min()?;
+        let requests = |trait_| broken(trait_).map(|(_, requests)| requests).sum::<u64>();
+        Some((rule, requests(Trait::Network).max(requests(Trait::Model))))
+    }
+
+    /// Returns the values of a dimension.
+    pub(crate) fn shares(&self, trait_: Trait) -> &[Share] {
+        &self.shares[trait_ as usize]
+    }
+
+    /// Returns the requests that came with a value that is new to the key.
+    pub(crate) fn new_requests(
+        &self,
+        trait_: Trait,
+        known: &Known,
+        slot: usize,
+        bucket: i64,
+    ) -> u64 {
+        self.shares(trait_)
+            .iter()
+            .filter(|share| known.is_new(slot, trait_, share.trait_hash, bucket))
+            .map(|share| share.requests)
+            .sum()
+    }
+
+    /// Teaches the key's known values what this bucket has shown.
+    pub(crate) fn teach(&self, known: &mut Known, slot: usize, bucket: i64) {
+        for trait_ in Trait::ALL {
+            let mut hashes: Vec<u32> = self
+                .shares(trait_)
+                .iter()
+                .map(|share| share.trait_hash)
+                .collect();
+            // The order of arrival must not show.
+            hashes.sort_unstable();
+            hashes.dedup();
+            for hash in hashes {
+                known.learn(slot, trait_, hash, bucket);
+            }
+        }
+    }
+}
+
+fn hash(text: &str) -> u32 {
+    XxHash64::oneshot(0, text.as_bytes()) as u32
+}
+
+/// Returns the hash of what is watched for newness in a text.
+pub(crate) fn trait_hash(trait_: Trait, text: &str) -> u32 {
+    match trait_ {
+        Trait::Network => network_hash(text),
+        // The product without its version: a new version is no new client.
+        Trait::Client => hash(text.split(['/', ' ']).next().unwrap_or(text)),
+        Trait::Model => hash(text),
+    }
+}
+
+/// Returns the hash of the network of an address or prefix: the first 24 bits of IPv4, the
+/// first 48 of IPv6; a text that is no address stands for itself.
+fn network_hash(text: &str) -> u32 {
+    let address = text.split('/').next().unwrap_or(text);
+    match address
+        .parse::<IpAddr>()
+        .map(|address| address.to_canonical())
+    {
+        Ok(IpAddr::V4(address)) => XxHash64::oneshot(4, &address.octets()[..3]) as u32,
+        Ok(IpAddr::V6(address)) => XxHash64::oneshot(6, &address.octets()[..6]) as u32,
+        Err(_) => hash(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_a_network_are_one_and_versions_of_a_client_are_one() {
+        let same = |trait_, a, b| trait_hash(trait_, a) == trait_hash(trait_, b);
+        assert!(same(Trait::Network, "203.0.113.7", "203.0.113.99"));
+        assert!(same(Trait::Network, "203.0.113.7", "203.0.113.0/24"));
+        assert!(same(Trait::Network, "::ffff:203.0.113.7", "203.0.113.99"));
+        assert!(same(Trait::Network, "2001:db8:1::1", "2001:db8:1:7::2"));
+        assert!(!same(Trait::Network, "203.0.113.7", "203.0.112.7"));
+        assert!(same(
+            Trait::Client,
+            "openai-python/1.0",
+            "openai-python/2.1"
+        ));
+        assert!(!same(Trait::Model, "gpt-5", "gpt-5-mini"));
+    }
+
+    #[test]
+    fn shares_add_up_whatever_the_order() {
+        let mut texts = Texts::default();
+        let call = |address, requests| Call {
+            address: Some(address),
+            requests,
+            ..Call::default()
+        };
+        let mut tally = Tally::default();
+        let known = |_, _| false;
+        tally.add(&call("203.0.113.7", 2), &mut texts, &known);
+        tally.add(&call("198.51.100.1", 1), &mut texts, &known);
+        tally.add(&call("203.0.113.7", 3), &mut texts, &known);
+        let shares: Vec<u64> = tally
+            .shares(Trait::Network)
+            .iter()
+            .map(|share| share.requests)
+            .collect();
+        assert_eq!(shares, [5, 1]);
+        drop(tally);
+        texts.sweep();
+        assert_eq!(texts.bytes(), 0);
+    }
+}

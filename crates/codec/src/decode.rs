@@ -1,6 +1,7 @@
 //! Records to rows and dead letters.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use model::{
     DeadLetter, EventSink, Partition, Position, Quality, Reason, Record, Records, TextField,
@@ -9,7 +10,7 @@ use model::{
 
 use crate::dead_letter::{cut, kept_payload};
 use crate::native::{self, Rejection};
-use crate::{FingerprintSecret, Redactor};
+use crate::{FingerprintSecret, Networks, Redactor};
 
 /// The longest payload that is read, in bytes.
 pub const MAX_PAYLOAD_BYTES: usize = 1 << 20;
@@ -24,12 +25,22 @@ const MAX_TEXT_BYTES: usize = 4096;
 #[derive(Clone, Debug)]
 pub struct Codec {
     secret: FingerprintSecret,
+    networks: Arc<Networks>,
 }
 
 impl Codec {
     /// Makes a codec whose fingerprints are keyed by `secret`.
     pub fn new(secret: FingerprintSecret) -> Self {
-        Self { secret }
+        Self {
+            secret,
+            networks: Arc::default(),
+        }
+    }
+
+    /// Fills in the network and the country of addresses where an event does not say them.
+    pub fn with_networks(mut self, networks: Arc<Networks>) -> Self {
+        self.networks = networks;
+        self
     }
 
     /// Decodes every record, in order, into one row or one dead letter.
@@ -54,6 +65,7 @@ impl Codec {
         match self.read(record) {
             Ok(mut row) => {
                 self.protect(&mut row, record);
+                self.networks.fill(&mut row);
                 if row.text(TextField::Id).is_none() {
                     row.set_text(TextField::Id, position.to_string());
                     row.quality.insert(Quality::POSITION_ID);

@@ -3,6 +3,8 @@
 //! [`Codec::decode`] takes the records of one partition and hands every row or dead letter to a
 //! [`model::EventSink`], borrowed from the payload. What leaves it is free of keys: a secret in
 //! the key field becomes a keyed fingerprint, anywhere else it is cut out ([`Redactor`]).
+//! Given files in MaxMind's format ([`Networks`]), it fills in the network and the country of an
+//! address where an event does not say them.
 //! The crate does no I/O, reads no clock and spawns nothing.
 //!
 //! ```
@@ -23,6 +25,7 @@ mod dead_letter;
 mod decode;
 mod fingerprint;
 mod native;
+mod networks;
 mod plain;
 mod randomness;
 mod redact;
@@ -30,4 +33,5 @@ mod scalar;
 
 pub use decode::{Codec, MAX_PAYLOAD_BYTES};
 pub use fingerprint::{Fingerprint, FingerprintSecret};
+pub use networks::{NetworkFileSummary, Networks, NetworksError};
 pub use redact::Redactor;

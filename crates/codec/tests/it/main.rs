@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
 mod fixtures;
+mod networks;
 
 use std::collections::BTreeSet;
 

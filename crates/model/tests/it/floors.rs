@@ -47,6 +47,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("object_store", &["history"]),
     ("parquet*", &["history"]),
     ("lettre", &["notify"]),
+    ("maxminddb*", &["codec"]),
     ("sqlx*", &["casebook"]),
     ("axum*", &["server"]),
     ("prometheus-client", &["server"]),
@@ -358,6 +359,11 @@ fn a_library_outside_its_room_is_a_fault() {
             "ingest: names aws-sigv4, whose room is respond",
             "ingest: names axum, whose room is server",
         ],
+    );
+    check(
+        "columns",
+        "[dependencies]\nmaxminddb.workspace = true",
+        &["columns: names maxminddb, whose room is codec"],
     );
     check("notify", "[dev-dependencies]\naxum.workspace = true", &[]);
     check("ingest", "[dependencies]\nkafka.workspace = true", &[]);

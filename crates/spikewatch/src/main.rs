@@ -12,6 +12,7 @@ mod files;
 mod lake;
 mod lock;
 mod logging;
+mod networks;
 mod process;
 mod wiring;
 

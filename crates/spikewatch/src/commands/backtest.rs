@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::BacktestArgs;
-use crate::{config, files, wiring};
+use crate::{config, files, networks, wiring};
 
 /// One judged window, as `--scores` writes it.
 #[derive(Serialize)]
@@ -35,15 +35,17 @@ struct Score<'a> {
 
 pub(crate) async fn run(file: Option<&Path>, args: BacktestArgs) -> anyhow::Result<ExitCode> {
     let config = config::load_or_default(file)?;
-    let (detector, secret) = match &config {
+    let (detector, networks, secret) = match &config {
         Some(config) => (
             config.detector.clone(),
+            networks::open(config)?,
             wiring::fingerprint_secret(&config.fingerprint_secret_file())?,
         ),
         None => {
             eprintln!("note: without --config keys are fingerprinted with the public test secret");
             (
                 DetectorConfig::default(),
+                Arc::default(),
                 FingerprintSecret::public_test_secret(),
             )
         }
@@ -53,7 +55,8 @@ pub(crate) async fn run(file: Option<&Path>, args: BacktestArgs) -> anyhow::Resu
         None => Inventory::default(),
     };
     let directory = Arc::new(KeyDirectory::new(&inventory));
-    let mut stages = Stages::new(Codec::new(secret), detector, directory, Grouping::All);
+    let codec = Codec::new(secret).with_networks(networks);
+    let mut stages = Stages::new(codec, detector, directory, Grouping::All);
     if args.scores.is_some() {
         stages = stages.with_scores();
     }

@@ -8,13 +8,14 @@ use ingest::KafkaSink;
 
 use crate::cli::CheckArgs;
 use crate::config::{self, Config};
-use crate::{files, wiring};
+use crate::{files, networks, wiring};
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(file: Option<&Path>, args: CheckArgs) -> anyhow::Result<ExitCode> {
     let config = config::load(file)?;
+    let networks = networks::open(&config)?;
     let name = config::find(file).unwrap_or_default();
     println!("ok    {} is understood", name.display());
     let mut failures = 0;
@@ -30,6 +31,9 @@ pub(crate) async fn run(file: Option<&Path>, args: CheckArgs) -> anyhow::Result<
             .map(|inventory| format!("{} keys", inventory.keys.len()))
             .map_err(|err| format!("{err:#}"));
         say(format!("inventory {}", inventory.display()), outcome);
+    }
+    for (key, text) in networks::described(&networks) {
+        say(key, Ok(text));
     }
     match notify::channels(config.notify.clone()) {
         Ok(channels) if args.no_environment => {

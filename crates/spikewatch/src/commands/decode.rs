@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use codec::{Codec, FingerprintSecret};
@@ -10,7 +11,7 @@ use model::{DeadLetter, EventSink, Partition, Position, Records, Timestamp, Usag
 
 use crate::cli::DecodeArgs;
 use crate::exit::Usage;
-use crate::{config, files, wiring};
+use crate::{config, files, networks, wiring};
 
 pub(crate) fn run(file: Option<&Path>, args: DecodeArgs) -> anyhow::Result<ExitCode> {
     if args.format != "native" {
@@ -20,17 +21,20 @@ pub(crate) fn run(file: Option<&Path>, args: DecodeArgs) -> anyhow::Result<ExitC
     if let Some(header) = args.header.iter().find(|header| !header.contains('=')) {
         return Err(Usage(format!("header \"{header}\" is not of the form K=V")).into());
     }
-    let secret = match config::load_or_default(file)? {
-        Some(config) => wiring::fingerprint_secret(&config.fingerprint_secret_file())?,
+    let (networks, secret) = match config::load_or_default(file)? {
+        Some(config) => (
+            networks::open(&config)?,
+            wiring::fingerprint_secret(&config.fingerprint_secret_file())?,
+        ),
         None => {
             eprintln!("note: without --config keys are fingerprinted with the public test secret");
-            FingerprintSecret::public_test_secret()
+            (Arc::default(), FingerprintSecret::public_test_secret())
         }
     };
     // `--now` bounds times from above as a record's own time does.
     let record_time = args.kafka_time.as_deref().or(args.now.as_deref());
     let record_time = record_time.map(time).transpose()?;
-    let codec = Codec::new(secret);
+    let codec = Codec::new(secret).with_networks(networks);
     let rejects: Box<dyn Write> = match &args.rejects {
         Some(path) => Box::new(files::create(path)?),
         None => Box::new(std::io::stderr()),

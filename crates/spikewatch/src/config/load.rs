@@ -42,6 +42,14 @@ pub(crate) fn load_or_default(named: Option<&Path>) -> Result<Option<Config>, Co
     }
 }
 
+/// Says that a value cannot be used, as it shows when what it names is opened.
+pub(crate) fn refused(config: &Config, key: &str, message: impl Into<String>) -> ConfigError {
+    let place = read(&config.file)
+        .ok()
+        .and_then(|text| find_key(&text, key));
+    ConfigError::value(&config.file, key, message).at(place)
+}
+
 /// Returns the configuration as it is understood, with secrets redacted.
 pub(crate) fn shown(named: Option<&Path>) -> Result<String, ConfigError> {
     let config = load(named)?;
@@ -81,7 +89,10 @@ fn parse(file: &Path, text: &str) -> Result<(Config, Table), ConfigError> {
     })?;
     resolve(&mut table, file, "").map_err(|err| place_key(err, text))?;
     match serde_path_to_error::deserialize(Value::Table(table.clone())) {
-        Ok(config) => Ok((config, table)),
+        Ok(config) => {
+            let file = file.to_owned();
+            Ok((Config { file, ..config }, table))
+        }
         Err(err) => {
             let path = err.path().to_string();
             Err(explain(file, text, &path, err.inner().message()))

@@ -15,12 +15,15 @@ use serde::Deserialize;
 use server::ServerConfig;
 
 pub(crate) use error::ConfigError;
-pub(crate) use load::{find, load, load_or_default, shown};
+pub(crate) use load::{find, load, load_or_default, refused, shown};
 
 /// `spikewatch.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
+    /// The file it was read from.
+    #[serde(skip)]
+    pub(crate) file: PathBuf,
     /// History, casebook and secrets live below it unless their own url says otherwise.
     pub(crate) data_dir: PathBuf,
     /// Where usage events are read from.
@@ -33,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) casebook: CasebookConfig,
     #[serde(default)]
     pub(crate) inventory: InventoryConfig,
+    #[serde(default)]
+    pub(crate) networks: NetworksConfig,
     #[serde(default)]
     pub(crate) notify: NotifyConfig,
     #[serde(default)]
@@ -59,6 +64,16 @@ pub(crate) struct CasebookConfig {
 pub(crate) struct InventoryConfig {
     /// A file as of `schemas/inventory.v1.schema.json`, read at start.
     pub(crate) file: Option<PathBuf>,
+}
+
+/// `[networks]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct NetworksConfig {
+    /// A file in MaxMind's format with `autonomous_system_number`, read at start.
+    pub(crate) asn_file: Option<PathBuf>,
+    /// A file in MaxMind's format with `country.iso_code`, read at start.
+    pub(crate) country_file: Option<PathBuf>,
 }
 
 /// `[sql]`.

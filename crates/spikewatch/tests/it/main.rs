@@ -10,6 +10,7 @@ mod files;
 mod graceful_stop;
 mod kill_nine;
 mod malformed;
+mod networks;
 mod real_trace;
 mod secrets;
 mod sql;

@@ -174,6 +174,16 @@ impl Baseline {
         bucket - i64::from(self.born.get(slot))
     }
 
+    /// Returns the minutes that one delivery of the key's feed covers.
+    pub(crate) fn grain(&self, slot: usize) -> i64 {
+        self.grains.minutes(slot)
+    }
+
+    /// Returns whether any of the key's usage had a cost.
+    pub(crate) fn has_cost(&self, slot: usize) -> bool {
+        self.dearest.get(slot).2 > 0.0
+    }
+
     /// Returns how the key bursts.
     pub(crate) fn class(&self, slot: usize) -> Class {
         Class::of(

@@ -6,10 +6,6 @@
 pub(crate) struct Brief(u16);
 
 impl Brief {
-    pub(crate) const fn zero() -> Self {
-        Self(0)
-    }
-
     pub(crate) fn get(self) -> f32 {
         f32::from_bits(u32::from(self.0) << 16)
     }

@@ -49,6 +49,13 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
+    /// Returns the chance by key-day of what the voices say, alone or together.
+    pub(crate) fn chance(&self) -> f64 {
+        let said = || self.round.chances.iter().flatten().copied();
+        let alone = said().fold(1.0, f64::min) * said().count() as f64;
+        alone.min((-joint(&self.round.chances)).exp()).min(1.0)
+    }
+
     /// Returns the finding that is told.
     pub(crate) fn worst(&self) -> Option<&Finding> {
         let worst = self.round.worst()?;
@@ -222,6 +229,7 @@ impl PartitionDetector {
         let raised_at =
             Timestamp::from_millis((bucket + 1) * BUCKET_MILLIS + ALLOWED_LATENESS_MILLIS);
         self.tell_if_changed(&case, raised_at, findings);
+        self.sign(&case, &verdict, raised_at);
         if was_used {
             let suspect = self.state.thefts.evidence(slot) > SUSPECT_EVIDENCE;
             let lesson = open.lesson(if suspect { SUSPECT_TRUST } else { 1.0 });

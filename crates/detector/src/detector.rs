@@ -8,6 +8,7 @@ use columns::{UsageBatch, decimal_cost};
 use model::{Alert, Anomaly, CountField, FlagField, TextField, Timestamp};
 
 use crate::baseline::Prediction;
+use crate::campaign::Sign;
 use crate::clock::{BUCKET_MILLIS, BUCKETS_AN_HOUR, bucket_of, hour_of, minute_of, start_of};
 use crate::config::DetectorConfig;
 use crate::directory::KeyDirectory;
@@ -78,6 +79,8 @@ pub struct PartitionDetector {
     pub(crate) governed: BTreeMap<usize, i64>,
     /// The last day on which each happening was counted for each key.
     pub(crate) happened: BTreeMap<(usize, Happening), i64>,
+    /// What keys have shown since it was last asked for.
+    pub(crate) signs: Vec<Sign>,
     pub(crate) newest: Option<Timestamp>,
     /// Buckets before this one are closed.
     pub(crate) open_from: i64,
@@ -105,6 +108,7 @@ impl PartitionDetector {
             notices: BTreeMap::new(),
             governed: BTreeMap::new(),
             happened: BTreeMap::new(),
+            signs: Vec::new(),
             newest: None,
             open_from: i64::MIN,
             too_late: 0,
@@ -128,6 +132,17 @@ impl PartitionDetector {
                 .newest
                 .map(|newest| newest.plus(-ALLOWED_LATENESS_MILLIS)),
         }
+    }
+
+    /// Takes what keys have shown in the buckets closed since the last call.
+    pub fn take_signs(&mut self) -> Vec<Sign> {
+        std::mem::take(&mut self.signs)
+    }
+
+    /// Returns the first bucket that is not closed, counted in ten minutes since the epoch;
+    /// `None` before the first row.
+    pub fn open_from(&self) -> Option<i64> {
+        self.newest.map(|_| self.open_from)
     }
 
     /// Takes rows in the order in which they arrived.

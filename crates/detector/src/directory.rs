@@ -26,6 +26,8 @@ pub struct KeyDirectory {
     of_key: HashMap<String, Vec<usize>>,
     of_account: HashMap<String, Vec<usize>>,
     of_vendor: Vec<usize>,
+    /// How many keys are stored with each vendor.
+    stored_with: HashMap<String, usize>,
 }
 
 /// An entry, with its rules read.
@@ -64,6 +66,9 @@ impl KeyDirectory {
             ..Self::default()
         };
         for entry in &inventory.keys {
+            for vendor in &entry.vendors {
+                *directory.stored_with.entry(vendor.clone()).or_default() += 1;
+            }
             let cidrs = entry
                 .allowed_cidrs
                 .iter()
@@ -90,6 +95,11 @@ impl KeyDirectory {
             }
         }
         directory
+    }
+
+    /// Returns how many keys are stored with a vendor.
+    pub(crate) fn stored_with(&self, vendor: &str) -> usize {
+        self.stored_with.get(vendor).copied().unwrap_or(0)
     }
 
     /// Returns whether nothing is known at all.

@@ -83,7 +83,7 @@ fn detector(worst: &Finding) -> Detector {
         Family::Volume => Detector::Volume,
         Family::Spend => Detector::Spend,
         Family::Price | Family::Model => Detector::Price,
-        Family::Caller | Family::Client => Detector::Caller,
+        Family::Caller => Detector::Caller,
         Family::Probing => Detector::Probing,
         Family::Dormancy => Detector::Dormancy,
         Family::Newborn => Detector::Newborn,

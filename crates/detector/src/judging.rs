@@ -11,13 +11,15 @@ use crate::judge::{Expected, judge};
 use crate::known::Trait;
 use crate::open::OpenWindow;
 use crate::population::{Happening, Population};
-use crate::signal::{DORMANCY_SHARE, Family, NEWBORN_SHARE, RULE_SHARE, Scale, Signal};
+use crate::signal::{
+    DORMANCY_SHARE, Family, MODEL_SHARE, NEWBORN_SHARE, RULE_SHARE, Scale, Signal,
+};
 use crate::state::{NEWBORN_BUCKETS, State};
 use crate::tail::neg_ln_sf_negative_binomial;
 use crate::windows::Channel;
 
 /// Age in buckets from which a scale is judged: before, the key's own usage says too little.
-fn judged_from(scale: Scale) -> i64 {
+pub(crate) fn judged_from(scale: Scale) -> i64 {
     BUCKETS_A_DAY
         * match scale {
             Scale::Minute | Scale::TenMinutes | Scale::Hour => 2,
@@ -43,6 +45,11 @@ const STRANGE_PART: f64 = 0.2;
 /// Strange requests, and their ratio to what is expected, from which they are an exceedance.
 const STRANGE_REQUESTS: u64 = 3;
 const STRANGE_RATIO: f64 = 0.1;
+
+/// From which factor on the requests of a new model are dearer, and the power by which that
+/// is rare.
+const ORDINARY_FACTOR: f64 = 1.5;
+const DEARER_EXPONENT: f64 = 1.5;
 
 /// Requests of an hour from which their mean cost is judged and learned.
 pub(crate) const UNIT_COST_REQUESTS: u64 = 10;
@@ -136,39 +143,40 @@ impl State {
         }
     }
 
-    /// Returns who is behind a rise of a window to `observed` requests where `expected` were.
+    /// Returns who is behind a rise of a window to `observed` requests where `expected` were:
+    /// for what the rise says alone, and for what it says beside other evidence.
     ///
-    /// Shares may fall again while a bucket is open, so early on everybody counts as familiar.
+    /// Shares may fall again while a bucket is open, so early on a rise alone counts as that of
+    /// familiar callers.
     fn callers(
         &self,
         case: &Case<'_>,
         newness: &Newness,
         (observed, expected): (f64, f64),
-    ) -> Callers {
+    ) -> (Callers, Callers) {
         let tally = &case.open.tally;
-        if case.early {
-            return match tally.with_address {
-                0 => Callers::Unknown,
-                _ => Callers::Familiar,
-            };
-        }
-        let excess = (observed - expected).max(1.0);
+        let excess_part = (observed - expected).max(1.0) / observed.max(1.0);
         let requests = (tally.requests as f64).max(1.0);
-        let bucket_excess = (excess / observed.max(1.0)) * requests;
-        let new = newness.new_client.max(newness.new_model) as f64;
         let hour = self
             .windows
             .hour_ending(case.slot, Channel::Requests, case.bucket) as f64;
-        let hour_excess = (excess / observed.max(1.0)) * hour;
-        if newness.strange_hour as f64 >= STRANGE_PART * hour_excess.max(1.0)
-            || new >= STRANGE_PART * bucket_excess
+        let hour_excess = (excess_part * hour).max(1.0);
+        let new = newness.new_client.max(newness.new_model) as f64;
+        let callers = if newness.strange_hour as f64 >= STRANGE_PART * hour_excess
+            || new >= STRANGE_PART * excess_part * requests
         {
             Callers::Strange
         } else if (tally.with_address as f64) < 0.9 * requests {
             Callers::Unknown
         } else {
             Callers::Familiar
-        }
+        };
+        let alone = match (case.early, tally.with_address) {
+            (false, _) => callers,
+            (true, 0) => Callers::Unknown,
+            (true, _) => Callers::Familiar,
+        };
+        (alone, callers)
     }
 
     /// Returns the least episodes a day of a rise by a factor, by who is behind it.
@@ -202,9 +210,10 @@ impl State {
             return;
         }
         let episodes = self.episodes(case, signal, rarity);
-        let callers = self.callers(case, newness, (observed, expected));
-        let least =
-            Self::rises(callers, observed / expected.max(0.5)) * signal.share() / VOLUME_SHARE;
+        let factor = observed / expected.max(0.5);
+        let (callers, beside_others) = self.callers(case, newness, (observed, expected));
+        let alone = Self::rises(callers, factor) * signal.share() / VOLUME_SHARE;
+        let together = Self::rises(beside_others, factor);
         let natural = unit / scale_of(signal.metric());
         let finding = Finding {
             family: signal.family(),
@@ -217,11 +226,11 @@ impl State {
             high: band.1 * natural,
             neg_ln_p: rarity.nominal,
             size: rarity.size,
-            episodes_per_day: episodes.max(least),
+            episodes_per_day: episodes.max(alone),
             share: signal.share(),
             note: None,
         };
-        round.add(finding, episodes);
+        round.add(finding, episodes.max(together));
     }
 
     fn judge_counts(&self, case: &Case<'_>, newness: &Newness, round: &mut Round) {
@@ -519,43 +528,62 @@ impl State {
         round.add(finding, episodes);
     }
 
-    /// A model that the key never used.
+    /// A model that the key never used, and how much more its requests cost.
     fn judge_models(&self, case: &Case<'_>, newness: &Newness, round: &mut Round) {
         let requests = case.open.tally.requests.max(1);
         if newness.new_model < 3 || newness.new_model * 10 < requests {
             return;
         }
-        let rate = self.population.rate(Happening::NewModel);
-        let newest = case
-            .open
-            .tally
-            .shares(Trait::Model)
-            .iter()
-            .filter(|share| {
-                self.known
-                    .is_new(case.slot, Trait::Model, share.trait_hash, case.bucket)
-            })
-            .max_by_key(|share| (share.requests, share.text.clone()));
-        let name = newest.map_or("a model", |share| &share.text);
+        let is_new = |hash| {
+            self.known
+                .is_new(case.slot, Trait::Model, hash, case.bucket)
+        };
+        let new = || {
+            let shares = case.open.tally.shares(Trait::Model).iter();
+            shares.filter(|share| is_new(share.trait_hash))
+        };
+        let Some(largest) = new().max_by_key(|share| (share.requests, share.text.clone())) else {
+            return;
+        };
+        let cost: u64 = new().map(|share| share.cost_nanos).sum();
+        let usual = case.prediction.unit(Channel::Cost);
+        let factor = cost as f64 / newness.new_model as f64 / usual.max(1.0);
+        // Models are tried out all the time, rarely one that costs ten times as much.
+        let dearer = (factor / ORDINARY_FACTOR).max(1.0).powf(-DEARER_EXPONENT);
+        let episodes = self.population.rate(Happening::NewModel) * dearer;
+        let what = if cost > 0 && factor >= ORDINARY_FACTOR {
+            format!(", at {factor:.1} times the usual cost of a request")
+        } else {
+            String::new()
+        };
         let finding = Finding {
             family: Family::Model,
             signal: None,
-            metric: Metric::Requests,
+            metric: if cost > 0 {
+                Metric::Cost
+            } else {
+                Metric::Requests
+            },
             window: Scale::TenMinutes.window(case.bucket, case.minute),
-            observed: newness.new_model as f64,
-            expected: 0.0,
+            observed: if cost > 0 {
+                cost as f64 / Nanos::USD as f64
+            } else {
+                newness.new_model as f64
+            },
+            expected: usual * newness.new_model as f64 / Nanos::USD as f64,
             low: 0.0,
             high: 0.0,
-            neg_ln_p: -rate.ln(),
+            neg_ln_p: -episodes.ln(),
             size: 0.0,
-            episodes_per_day: rate,
-            share: 0.0,
+            episodes_per_day: episodes,
+            share: MODEL_SHARE,
             note: Some(format!(
-                "model {name} is new to this key; new models make {:.0} % of its requests",
+                "model {} is new to this key; new models make {:.0} % of its requests{what}",
+                largest.text,
                 100.0 * newness.new_model as f64 / requests as f64
             )),
         };
-        round.add(finding, rate);
+        round.add(finding, episodes);
     }
 
     /// Calls that are refused or only list what there is: somebody tries a key out.

@@ -89,6 +89,13 @@ impl Known {
         }
     }
 
+    /// Returns whether the key has shown any value.
+    pub(crate) fn has_any(&self, slot: usize, trait_: Trait) -> bool {
+        self.values.row(slot)[trait_.cells()]
+            .iter()
+            .any(|value| value.last_day > 0)
+    }
+
     /// Returns whether a value has never been seen on the key before.
     pub(crate) fn is_unseen(&self, slot: usize, trait_: Trait, hash: u32) -> bool {
         self.find(slot, trait_, hash).is_none()
@@ -115,17 +122,6 @@ impl Known {
             }
         };
         cells[at].last_day = cells[at].last_day.max(day);
-    }
-
-    /// Makes a value ordinary at once: it was announced.
-    pub(crate) fn announce(&mut self, slot: usize, trait_: Trait, hash: u32, bucket: i64) {
-        self.learn(slot, trait_, hash, bucket);
-        let born = self.born_day.get(slot);
-        for value in &mut self.values.row_mut(slot)[trait_.cells()] {
-            if value.hash == hash {
-                value.first_day = born;
-            }
-        }
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -171,12 +167,5 @@ mod tests {
         }
         assert!(known.is_unseen(0, Trait::Network, 1));
         assert!(!known.is_unseen(0, Trait::Network, 2));
-    }
-
-    #[test]
-    fn what_was_announced_is_not_new() {
-        let mut known = known();
-        known.announce(0, Trait::Model, 5, on_day(9));
-        assert!(!known.is_new(0, Trait::Model, 5, on_day(9)));
     }
 }

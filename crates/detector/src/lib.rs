@@ -3,22 +3,24 @@
 //! The way of one row through this room:
 //!
 //! ```text
-//! Dedup ─ KeyTable ─ Windows ─ (bucket begins) Baseline::predict ─ judge ─ Episodes ─ Alert
-//!  a repeat?  slot    add to     what is usual here?      how rare?   one alert
-//!                      rings                                          an episode
+//! Dedup ─ KeyTable ─ Windows, Tally ─ Baseline ─ judge ─ Calibration ─ Round ─ Episode ─ Alert
+//!  a repeat?  slot    add          what is usual? how rare? how often? together?  └ Sign ─ Campaigns
 //! ```
 //!
-//! State is a structure of arrays: every column is a [`Grid`](grid::Grid) over all keys. Time is in the events:
-//! the crate does no I/O, reads no clock and spawns nothing. One [`PartitionDetector`] owns one
-//! partition; the same rows give the same alerts however they were cut into batches, and for any
-//! interleaving within the allowed lateness the same alert ids.
+//! State is a structure of arrays: every column is a [`Grid`](grid::Grid) over all keys, and
+//! what only few keys have stands in sparse tables beside them. Time is in the events: the crate
+//! does no I/O, reads no clock and spawns nothing. One [`PartitionDetector`] owns one partition;
+//! the same rows give the same alerts however they were cut into batches, and for any
+//! interleaving within the allowed lateness the same alert ids. [`Campaigns`] joins what the
+//! keys of all partitions show.
 //!
-//! Why windows are ten minutes wide, judged while open, and by a threshold that is two
-//! windows old, is written down in `docs/adr/0003`.
+//! How it decides is in `docs/detection.md`; why windows are judged while open in
+//! `docs/adr/0003`, why families share a budget in `docs/adr/0009`.
 
 mod baseline;
 mod brief;
 mod calibration;
+mod campaign;
 mod clock;
 mod closing;
 mod config;
@@ -45,6 +47,7 @@ mod profile;
 mod signal;
 mod sources;
 mod spread;
+mod standing;
 mod state;
 mod tail;
 mod tally;
@@ -52,8 +55,10 @@ mod telling;
 mod theft;
 mod windows;
 
+pub use campaign::{Campaigns, Sign};
 pub use config::DetectorConfig;
 pub use dedup::Dedup;
 pub use detector::{Findings, PartitionDetector, Vitals};
 pub use directory::KeyDirectory;
+pub use standing::{FamilyStanding, Standing};
 pub use tail::{neg_ln_sf_log_normal, neg_ln_sf_negative_binomial, neg_ln_sf_normal};

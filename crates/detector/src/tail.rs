@@ -86,7 +86,7 @@ pub fn neg_ln_sf_log_normal(x: f64, mean: f64, sd_ln: f64) -> f64 {
 
 /// Returns `P(T >= t)` of Student's t distribution: what is left to chance when mean and
 /// deviation are themselves estimates.
-pub fn student_sf(t: f64, freedom: f64) -> f64 {
+pub(crate) fn student_sf(t: f64, freedom: f64) -> f64 {
     StudentsT::new(0.0, 1.0, freedom.max(1.0)).map_or(1.0, |student| student.sf(t))
 }
 

@@ -23,6 +23,7 @@ pub(crate) struct Share {
     is_novel: bool,
     pub(crate) text: Arc<str>,
     pub(crate) requests: u64,
+    pub(crate) cost_nanos: u64,
     /// The rule of the inventory that it breaks, in words; `None` before it was looked up.
     rule: Option<Option<Box<str>>>,
 }
@@ -133,6 +134,7 @@ impl Tally {
         let shares = &mut self.shares[trait_ as usize];
         if let Some(share) = shares.iter_mut().find(|share| share.text_hash == text_hash) {
             share.requests += call.requests;
+            share.cost_nanos += call.cost_nanos;
             return (false, share.is_novel);
         }
         let trait_hash = trait_hash(trait_, text);
@@ -144,6 +146,7 @@ impl Tally {
                 is_novel,
                 text: texts.keep(text),
                 requests: call.requests,
+                cost_nanos: call.cost_nanos,
                 rule: None,
             });
         }

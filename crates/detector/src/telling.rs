@@ -3,6 +3,7 @@
 
 use model::{Anomaly, Metric, Nanos, SeriesPoint, Timestamp};
 
+use crate::campaign::Sign;
 use crate::clock::{BUCKET_MILLIS, BUCKETS_AN_HOUR, hour_of, start_of};
 use crate::closing::Verdict;
 use crate::detector::{Findings, PartitionDetector};
@@ -11,9 +12,12 @@ use crate::explain::{Telling, tell};
 use crate::finding::Finding;
 use crate::judge::Expected;
 use crate::judging::{Case, scale_of};
+use crate::known::Trait;
 use crate::signal::Signal;
 use crate::windows::Channel;
 
+/// The chance by key-day up to which what a key shows is worth a sign.
+const SIGN_BELOW: f64 = 0.3;
 /// Hours of the chart kept for each alert.
 const SERIES_HOURS: usize = 168;
 
@@ -33,6 +37,49 @@ impl PartitionDetector {
         let raised_at = self.newest.unwrap_or_default();
         self.tell(case, &mut episode, raised_at, findings);
         self.notices.insert(case.slot, episode);
+    }
+
+    /// Notes what a key shows for those who look at many keys.
+    pub(crate) fn sign(&mut self, case: &Case<'_>, verdict: &Verdict, raised_at: Timestamp) {
+        let chance = verdict.chance();
+        let (Some(worst), true) = (verdict.worst(), chance <= SIGN_BELOW) else {
+            return;
+        };
+        let state = &self.state;
+        let new_networks = case
+            .open
+            .tally
+            .shares(Trait::Network)
+            .iter()
+            .filter(|share| {
+                let hash = share.trait_hash;
+                state
+                    .known
+                    .is_new(case.slot, Trait::Network, hash, case.bucket)
+            });
+        let networks: Vec<u32> = new_networks.map(|share| share.trait_hash).collect();
+        let entry = self.directory.entry(case.entity, raised_at);
+        if networks.is_empty() && entry.is_none_or(|entry| entry.vendors.is_empty()) {
+            return;
+        }
+        let mut episode = Episode::open(case.bucket, worst.clone(), verdict.alert_rate);
+        episode.note(&verdict.round);
+        episode.book_values(&case.open.tally, &state.known, case.slot);
+        let (excess, excess_requests) = self.excess(case);
+        episode.close_bucket(excess, excess_requests);
+        let mut told: Vec<model::Alert> = Vec::new();
+        self.tell(case, &mut episode, raised_at, &mut told);
+        let is_alert = self
+            .episodes
+            .get(&case.slot)
+            .is_some_and(|episode| !episode.ended);
+        self.signs.extend(told.pop().map(|alert| Sign {
+            bucket: case.bucket,
+            chance,
+            networks,
+            is_alert,
+            alert: Box::new(alert),
+        }));
     }
 
     /// Makes a revision of the key's alert if there is something new to tell.

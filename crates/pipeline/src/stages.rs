@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use codec::Codec;
 use columns::{UsageBatch, UsageBatchBuilder};
-use detector::{Dedup, DetectorConfig, Findings, KeyDirectory, PartitionDetector};
+use detector::{
+    Campaigns, Dedup, DetectorConfig, Findings, KeyDirectory, PartitionDetector, Standing,
+};
 use model::{
     Alert, Anomaly, DeadLetter, EventSink, Partition, Position, Records, TextField, Timestamp,
     UsageRow,
@@ -43,6 +45,7 @@ pub struct Stages {
     grouping: Grouping,
     with_scores: bool,
     partitions: BTreeMap<Partition, PartitionState>,
+    campaigns: Campaigns,
 }
 
 struct PartitionState {
@@ -60,6 +63,7 @@ impl Stages {
     ) -> Self {
         Self {
             codec,
+            campaigns: Campaigns::new(config.clone(), directory.clone()),
             config,
             directory,
             grouping,
@@ -109,7 +113,10 @@ impl Stages {
         let duplicates = dedup.repeats() - duplicates_before;
         state.dedup = dedup;
         state.detector.observe(&usage_batch, &mut found);
-        let Found { alerts, scores, .. } = found;
+        let Found {
+            mut alerts, scores, ..
+        } = found;
+        alerts.extend(self.close_campaigns());
         Staged {
             usage_batch,
             alerts,
@@ -128,7 +135,28 @@ impl Stages {
         for state in self.partitions.values_mut() {
             state.detector.finish(&mut found);
         }
+        found.alerts.extend(self.close_campaigns());
         (found.alerts, found.scores)
+    }
+
+    /// Returns whether each key is judged yet, by which families, and why not.
+    pub fn standings(&self) -> Vec<Standing> {
+        self.partitions
+            .values()
+            .flat_map(|state| state.detector.standings())
+            .collect()
+    }
+
+    /// Looks at what the keys of all partitions show together.
+    fn close_campaigns(&mut self) -> Vec<Alert> {
+        for state in self.partitions.values_mut() {
+            self.campaigns.take(state.detector.take_signs());
+        }
+        let open_from = self
+            .partitions
+            .values()
+            .filter_map(|state| state.detector.open_from());
+        self.campaigns.close(open_from)
     }
 
     /// Returns keys with a baseline, bytes of state, and the lowest watermark.

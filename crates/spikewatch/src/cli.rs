@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Undo(UndoArgs),
     /// List alerts.
     Alerts(ListArgs),
+    /// Say why an alert was raised, with a plot.
+    Explain(ExplainArgs),
     /// List incidents.
     Incidents(ListArgs),
     /// List the keys of the inventory.
@@ -118,6 +120,10 @@ pub(crate) struct BacktestArgs {
     /// Where the scores of every judged window go: JSON lines, or Parquet by ending.
     #[arg(long, value_name = "OUT")]
     pub(crate) scores: Option<PathBuf>,
+    /// Where it goes whether each key is judged by the end, by which families, and why not, as
+    /// JSON lines.
+    #[arg(long, value_name = "OUT")]
+    pub(crate) keys: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -144,7 +150,7 @@ pub(crate) struct DecodeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
-    /// The scenario: full, small, braintrust.
+    /// The scenario: full, small, braintrust, goals.
     #[arg(long, value_name = "NAME")]
     pub(crate) scenario: String,
     /// The same seed gives the same bytes.
@@ -243,6 +249,23 @@ pub(crate) struct ListArgs {
     /// At most so many.
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  spikewatch explain alt_0123456789abcdef0123
+  spikewatch explain alt_0123 --json
+  spikewatch explain --alerts alerts.jsonl alt_0123    an alert that a backtest wrote")]
+pub(crate) struct ExplainArgs {
+    /// The alert's id, or the beginning of it.
+    #[arg(value_name = "ALERT")]
+    pub(crate) alert: String,
+    /// A file of alerts as JSON lines, in place of the casebook.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) alerts: Option<PathBuf>,
+    /// The alert as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! What the detector promises whatever the order, the cut or the key.
 
+mod families;
 mod support;
 
 use std::sync::Arc;

@@ -11,6 +11,9 @@ pub(crate) struct Call {
     pub(crate) requests: u64,
     pub(crate) cost_usd: f64,
     pub(crate) address: &'static str,
+    pub(crate) account: &'static str,
+    pub(crate) model: &'static str,
+    pub(crate) status: u64,
 }
 
 impl Call {
@@ -21,6 +24,9 @@ impl Call {
             requests: 1,
             cost_usd: 0.01,
             address: "198.51.100.7",
+            account: "acme",
+            model: "gpt-5-mini",
+            status: 200,
         }
     }
 }
@@ -51,11 +57,12 @@ pub(crate) fn batch(calls: &[Call]) -> UsageBatch {
         let mut row = UsageRow::at(call.time);
         row.set_text(TextField::Kind, "usage");
         row.set_text(TextField::Provider, "openai");
-        row.set_text(TextField::Account, "acme");
+        row.set_text(TextField::Account, call.account);
         row.set_text(TextField::Key, call.key);
-        row.set_text(TextField::Model, "gpt-5-mini");
+        row.set_text(TextField::Model, call.model);
         row.set_text(TextField::SourceIp, call.address);
         row.set_count(CountField::Requests, call.requests);
+        row.set_count(CountField::Status, call.status);
         row.set_count(CountField::InputTokens, 800 * call.requests);
         row.cost = Some(Nanos::from_usd(call.cost_usd));
         builder.row(

@@ -97,6 +97,11 @@ pub(crate) async fn run(file: Option<&Path>, args: BacktestArgs) -> anyhow::Resu
     let (alerts, scores) = stages.finish();
     write(&alerts, &scores)?;
     alerts_out.flush()?;
+    if let Some(path) = &args.keys {
+        let mut out = files::create(path)?;
+        files::write_lines(&mut out, &stages.standings())?;
+        out.flush()?;
+    }
     if let Some(out) = scores_out {
         out.finish()?;
     }

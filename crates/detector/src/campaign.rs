@@ -1,0 +1,287 @@
+//! Many keys, one breach: what keys that share a vendor or a strange network show together,
+//! though none of them would be an alert alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use model::{Alert, Detector, Entity, Evidence, Timestamp};
+
+use crate::clock::{BUCKET_MILLIS, BUCKETS_A_DAY, BUCKETS_AN_HOUR};
+use crate::config::DetectorConfig;
+use crate::directory::KeyDirectory;
+use crate::explain::frequency;
+use crate::tail::neg_ln_sf_negative_binomial;
+
+/// Chances by key-day at which keys are counted.
+const LEVELS: [f64; 4] = [0.3, 0.1, 0.03, 0.01];
+/// Keys that a campaign has at least.
+const LEAST_KEYS: usize = 3;
+/// Keys of a group share load: variance of their number is mean + dispersion × mean².
+const DISPERSION: f64 = 0.5;
+/// Windows of an hour overlap, and evidence lasts: how much more often than once an hour and
+/// key by chance it is seen.
+const PERSISTENCE: f64 = 3.0;
+/// The chance that two keys that meet new networks in the same hour meet the same one.
+const SAME_NETWORK: f64 = 0.01;
+/// From which chance on a key is attached to a campaign of its vendor.
+const ATTACHED_BELOW: f64 = 0.1;
+/// The part of the budget by key-day that a group may spend by day: one false campaign in a
+/// thousand group-days at the default of five false alerts in a thousand key-days.
+const GROUP_SHARE: f64 = 0.2;
+/// How long the evidence of a key counts: an hour.
+const WINDOW_BUCKETS: i64 = BUCKETS_AN_HOUR;
+
+/// What one key shows in a closed bucket, short of an alert or not.
+#[derive(Clone, Debug)]
+pub struct Sign {
+    /// The bucket, counted in ten minutes since the epoch.
+    pub(crate) bucket: i64,
+    /// The chance by key-day of what it shows.
+    pub(crate) chance: f64,
+    /// Hashes of the networks that are new to it.
+    pub(crate) networks: Vec<u32>,
+    /// Whether it is an alert by itself.
+    pub(crate) is_alert: bool,
+    /// What would be told of it.
+    pub(crate) alert: Box<Alert>,
+}
+
+/// What a group has in common.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Bond {
+    Vendor(String),
+    Network(u32),
+}
+
+/// Joins the signs of all partitions.
+///
+/// A bucket is judged once every partition has closed it, so that the order in which partitions
+/// are read does not show; a partition that falls behind the others by more than half an hour
+/// is not waited for.
+pub struct Campaigns {
+    config: DetectorConfig,
+    directory: Arc<KeyDirectory>,
+    /// The newest sign of each key.
+    signs: BTreeMap<Entity, Sign>,
+    /// Signs of buckets that are not judged yet.
+    waiting: BTreeMap<i64, Vec<Sign>>,
+    /// Keys that were told with a bond, and when last.
+    told: BTreeMap<(Bond, Entity), i64>,
+    closed: Option<i64>,
+}
+
+/// For how many buckets a partition is waited for.
+const PATIENCE_BUCKETS: i64 = 3;
+
+impl Campaigns {
+    /// Makes an empty one.
+    pub fn new(config: DetectorConfig, directory: Arc<KeyDirectory>) -> Self {
+        Self {
+            config,
+            directory,
+            signs: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            told: BTreeMap::new(),
+            closed: None,
+        }
+    }
+
+    /// Takes signs of one partition.
+    pub fn take(&mut self, signs: Vec<Sign>) {
+        for sign in signs {
+            // What comes after its bucket was judged counts with the next one.
+            let bucket = self
+                .closed
+                .map_or(sign.bucket, |closed| sign.bucket.max(closed + 1));
+            self.waiting.entry(bucket).or_default().push(sign);
+        }
+    }
+
+    /// Judges every bucket that is closed, given the buckets up to which each partition is.
+    pub fn close(&mut self, open_from: impl Iterator<Item = i64> + Clone) -> Vec<Alert> {
+        let (least, most) = (open_from.clone().min(), open_from.max());
+        let (Some(least), Some(most)) = (least, most) else {
+            return Vec::new();
+        };
+        let until = least.max(most - PATIENCE_BUCKETS);
+        let mut alerts = Vec::new();
+        while let Some((&bucket, _)) = self.waiting.first_key_value() {
+            if bucket >= until {
+                break;
+            }
+            let signs = self.waiting.remove(&bucket).unwrap_or_default();
+            alerts.extend(self.judge(bucket, signs));
+            self.closed = Some(bucket);
+        }
+        alerts
+    }
+
+    fn judge(&mut self, bucket: i64, signs: Vec<Sign>) -> Vec<Alert> {
+        self.signs
+            .retain(|_, sign| bucket - sign.bucket < WINDOW_BUCKETS);
+        self.told.retain(|_, last| bucket - *last <= BUCKETS_A_DAY);
+        for sign in signs {
+            let entity = sign.alert.entity();
+            match self.signs.get_mut(&entity) {
+                Some(known) if known.chance < sign.chance => {
+                    known.is_alert |= sign.is_alert;
+                    known.networks.extend(sign.networks);
+                }
+                _ => {
+                    self.signs.insert(entity, sign);
+                }
+            }
+        }
+        let mut alerts = Vec::new();
+        for (bond, members) in self.groups() {
+            let Some(rate) = self.group_rate(&bond, &members) else {
+                continue;
+            };
+            if rate < GROUP_SHARE * self.config.alpha() {
+                alerts.extend(self.tell(bucket, &bond, &members, rate));
+            }
+        }
+        alerts
+    }
+
+    /// Returns the groups of keys that show anything now.
+    fn groups(&self) -> BTreeMap<Bond, Vec<Entity>> {
+        let mut groups: BTreeMap<Bond, Vec<Entity>> = BTreeMap::new();
+        for (entity, sign) in &self.signs {
+            let vendors = sign.alert.stored_with.iter().cloned().map(Bond::Vendor);
+            let networks: BTreeSet<u32> = sign.networks.iter().copied().collect();
+            for bond in vendors.chain(networks.into_iter().map(Bond::Network)) {
+                groups.entry(bond).or_default().push(entity.clone());
+            }
+        }
+        groups.retain(|_, members| members.len() >= LEAST_KEYS);
+        groups
+    }
+
+    /// Returns how often a day a group like this shows as much by chance.
+    fn group_rate(&self, bond: &Bond, members: &[Entity]) -> Option<f64> {
+        let rarity = match bond {
+            Bond::Vendor(vendor) => {
+                let size = self.directory.stored_with(vendor) as f64;
+                let at = |level: f64| {
+                    let count = members
+                        .iter()
+                        .filter(|&key| self.signs[key].chance <= level)
+                        .count();
+                    let mean = size * level / 24.0 * PERSISTENCE;
+                    match count {
+                        count if count < LEAST_KEYS => 0.0,
+                        count => neg_ln_sf_negative_binomial(count as f64, mean, DISPERSION),
+                    }
+                };
+                let rarest = LEVELS.map(at).into_iter().fold(0.0, f64::max);
+                rarest - (LEVELS.len() as f64).ln()
+            }
+            Bond::Network(_) => {
+                // A tenant that moves its services takes all of its keys along.
+                let accounts: BTreeSet<&str> =
+                    members.iter().map(|key| key.account.as_str()).collect();
+                if accounts.len() < 2 {
+                    return None;
+                }
+                let strange = self
+                    .signs
+                    .values()
+                    .filter(|sign| !sign.networks.is_empty())
+                    .count();
+                let mean = SAME_NETWORK * strange as f64;
+                neg_ln_sf_negative_binomial(members.len() as f64 - 1.0, mean, DISPERSION)
+            }
+        };
+        Some(24.0 * (-rarity).exp())
+    }
+
+    /// Tells the keys of a group that were not told yet, those with the most evidence first.
+    fn tell(&mut self, bucket: i64, bond: &Bond, members: &[Entity], rate: f64) -> Vec<Alert> {
+        let mut keys: Vec<&Entity> = members
+            .iter()
+            .filter(|&key| {
+                matches!(bond, Bond::Network(_)) || self.signs[key].chance <= ATTACHED_BELOW
+            })
+            .collect();
+        keys.sort_by(|a, b| self.signs[*a].chance.total_cmp(&self.signs[*b].chance));
+        let shared = self.shared(members);
+        let sentence = match bond {
+            Bond::Vendor(vendor) => format!(
+                "{} of {} keys stored with {vendor} show something unusual within the same hour{shared}; a group like this does this {}",
+                members.len(),
+                self.directory.stored_with(vendor),
+                frequency(rate)
+            ),
+            Bond::Network(_) => format!(
+                "{} keys of different accounts are called from the same network within an hour, and it is new to each of them{shared}; a group like this does this {}",
+                members.len(),
+                frequency(rate)
+            ),
+        };
+        let raised_at = Timestamp::from_millis(
+            (bucket + 1) * BUCKET_MILLIS + crate::detector::ALLOWED_LATENESS_MILLIS,
+        );
+        let mut alerts = Vec::new();
+        for key in keys {
+            let told = self.told.insert((bond.clone(), key.clone()), bucket);
+            let sign = &self.signs[key];
+            let was_told = self
+                .told
+                .keys()
+                .any(|(other, known)| known == key && other != bond);
+            if told.is_some() || was_told || sign.is_alert {
+                continue;
+            }
+            let mut alert = (*sign.alert).clone();
+            alert.detector = Detector::Campaign;
+            alert.raised_at = raised_at.max(alert.raised_at);
+            if let Bond::Vendor(vendor) = bond {
+                alert.vendor = Some(vendor.clone());
+            }
+            let chance = format!(
+                "by itself a key like this does this {}",
+                frequency(sign.chance)
+            );
+            alert
+                .evidence
+                .insert(0, evidence(sentence.clone(), Some(-rate.ln())));
+            alert.evidence.insert(1, evidence(chance, None));
+            alert.episodes_per_day = rate;
+            alert.score = crate::episode::score(GROUP_SHARE * self.config.alpha(), rate);
+            alerts.push(alert);
+        }
+        alerts
+    }
+
+    /// Says what else most of the keys share.
+    fn shared(&self, members: &[Entity]) -> String {
+        let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for key in members {
+            for contributor in &self.signs[key].alert.top_contributors {
+                if contributor.first_seen {
+                    let shared = (contributor.dimension.as_str(), contributor.value.as_str());
+                    *counts.entry(shared).or_default() += 1;
+                }
+            }
+        }
+        let most = counts
+            .into_iter()
+            .filter(|(_, count)| 2 * count >= members.len() && *count >= LEAST_KEYS)
+            .max_by_key(|((dimension, value), count)| (*count, *dimension, *value));
+        match most {
+            Some((("source_ip", value), count)) => format!(", {count} of them from {value}"),
+            Some((("user_agent", value), count)) => format!(", {count} of them with {value}"),
+            Some(((_, value), count)) => format!(", {count} of them on {value}"),
+            None => String::new(),
+        }
+    }
+}
+
+fn evidence(text: String, neg_log_p: Option<f64>) -> Evidence {
+    Evidence {
+        family: "campaign".to_owned(),
+        text,
+        neg_log_p,
+    }
+}

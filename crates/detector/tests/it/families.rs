@@ -1,0 +1,333 @@
+//! What each family of evidence finds, and what keeps it quiet.
+
+use std::sync::Arc;
+
+use detector::{Campaigns, DetectorConfig, KeyDirectory, PartitionDetector};
+use model::{Alert, Detector, Inventory, Timestamp};
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::support::{Call, batch, start, steady_weeks};
+
+const KEY: &str = "key_1";
+const STRANGER: &str = "203.0.113.9";
+
+fn inventory(value: serde_json::Value) -> Inventory {
+    serde_json::from_value(value).expect("an inventory")
+}
+
+fn run_with(inventory: &Inventory, mut calls: Vec<Call>) -> (Vec<Alert>, PartitionDetector) {
+    calls.sort_by_key(|call| call.time);
+    let directory = Arc::new(KeyDirectory::new(inventory));
+    let mut detector = PartitionDetector::new(DetectorConfig::default(), directory);
+    let mut alerts: Vec<Alert> = Vec::new();
+    for calls in calls.chunks(1000) {
+        detector.observe(&batch(calls), &mut alerts);
+    }
+    detector.finish(&mut alerts);
+    (alerts, detector)
+}
+
+fn run(inventory: &Inventory, calls: Vec<Call>) -> Vec<Alert> {
+    run_with(inventory, calls).0
+}
+
+/// The moment at which the tests' oddities begin: a Wednesday at 10:20, after three weeks.
+fn then() -> Timestamp {
+    start().plus(23 * Timestamp::DAY + 10 * Timestamp::HOUR + 20 * Timestamp::MINUTE)
+}
+
+/// Four steady weeks of a key, one call every two minutes or so.
+fn steady() -> Vec<Call> {
+    steady_weeks(KEY, 4)
+}
+
+/// Calls every `seconds` for `minutes`, changed by `change`.
+fn extra(seconds: i64, minutes: i64, change: impl Fn(&mut Call)) -> Vec<Call> {
+    (0..minutes * 60 / seconds)
+        .map(|at| {
+            let mut call = Call::at(then().plus(at * seconds * 1000 + 137), KEY);
+            change(&mut call);
+            call
+        })
+        .collect()
+}
+
+fn joined(mut calls: Vec<Call>, more: Vec<Call>) -> Vec<Call> {
+    calls.extend(more);
+    calls
+}
+
+fn during(alerts: &[Alert], hours: i64) -> Vec<&Alert> {
+    let until = then().plus(hours * Timestamp::HOUR);
+    alerts
+        .iter()
+        .filter(|alert| then() <= alert.raised_at && alert.raised_at <= until)
+        .collect()
+}
+
+#[test]
+fn a_stranger_beside_the_owner_is_found_where_the_owner_alone_would_not_be() {
+    let by = |address: &'static str| {
+        let more = extra(20, 120, |call| call.address = address);
+        run(&Inventory::default(), joined(steady(), more))
+    };
+    let strange = by(STRANGER);
+    let found = during(&strange, 3);
+    assert!(!found.is_empty(), "four times the usual from a new network");
+    assert!(
+        found[0]
+            .evidence
+            .iter()
+            .any(|evidence| evidence.family == "caller"),
+        "{:?}",
+        found[0].evidence
+    );
+    assert!(during(&by("198.51.100.7"), 3).is_empty());
+}
+
+#[test]
+fn a_service_that_moves_to_another_network_raises_nothing() {
+    let mut calls = steady();
+    for call in calls.iter_mut().filter(|call| call.time >= then()) {
+        call.address = "192.0.2.40";
+    }
+    assert!(during(&run(&Inventory::default(), calls), 48).is_empty());
+}
+
+#[test]
+fn an_announced_growth_is_quiet_and_more_than_that_is_not() {
+    let announced = inventory(json!({"changes": [{
+        "time": then().plus(-Timestamp::HOUR), "type": "expected_growth", "key": KEY,
+        "factor": 40, "until": then().plus(2 * Timestamp::DAY),
+    }]}));
+    let times = |factor: u64| {
+        let more = extra(120, 120, move |call| {
+            call.requests = factor;
+            call.cost_usd = 0.01 * factor as f64;
+        });
+        joined(steady(), more)
+    };
+    assert!(!during(&run(&Inventory::default(), times(30)), 3).is_empty());
+    assert!(during(&run(&announced, times(30)), 3).is_empty());
+    assert!(!during(&run(&announced, times(4000)), 3).is_empty());
+}
+
+#[test]
+fn a_broken_rule_is_told_with_its_third_call_and_an_announced_network_breaks_none() {
+    let entry = json!({"key": KEY, "allowed_cidrs": ["198.51.100.0/24"]});
+    let ruled = inventory(json!({"keys": [entry]}));
+    let added = inventory(json!({"keys": [entry], "changes": [{
+        "time": then().plus(-Timestamp::DAY), "type": "cidr_added", "key": KEY,
+        "cidr": "203.0.113.0/24",
+    }]}));
+    let calls = || joined(steady(), extra(30, 5, |call| call.address = STRANGER));
+    let alerts = run(&ruled, calls());
+    let found = during(&alerts, 1);
+    assert_eq!(found[0].detector, Detector::Rule);
+    assert!(found[0].raised_at.millis() - then().millis() < 2 * Timestamp::MINUTE);
+    assert!(during(&run(&added, calls()), 1).is_empty());
+}
+
+#[test]
+fn a_key_that_returns_after_weeks_is_told_and_a_weekend_is_no_silence() {
+    let until = start().plus(3 * Timestamp::DAY);
+    let mut calls: Vec<Call> = steady()
+        .into_iter()
+        .filter(|call| call.time < until)
+        .collect();
+    // Another key keeps time going.
+    calls.extend(steady_weeks("key_2", 4));
+    calls.extend(extra(60, 90, |call| call.address = STRANGER));
+    let alerts = run(&Inventory::default(), calls);
+    let found = during(&alerts, 2);
+    assert!(
+        found
+            .iter()
+            .any(|alert| alert.key_id == KEY && alert.detector == Detector::Dormancy),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_new_key_that_does_more_than_new_keys_do_is_told() {
+    let calls = joined(
+        steady_weeks("key_2", 4),
+        extra(2, 60, |call| call.cost_usd = 0.5),
+    );
+    let alerts = run(&Inventory::default(), calls);
+    let found = during(&alerts, 2);
+    assert!(
+        found
+            .iter()
+            .any(|alert| alert.key_id == KEY && alert.detector == Detector::Newborn),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn refused_calls_from_a_stranger_are_told_before_the_use() {
+    let more = extra(10, 6, |call| {
+        call.address = STRANGER;
+        call.status = 401;
+        call.cost_usd = 0.0;
+    });
+    let alerts = run(&Inventory::default(), joined(steady(), more));
+    let found = during(&alerts, 1);
+    assert!(!found.is_empty());
+    assert!(
+        found[0]
+            .attack_techniques
+            .iter()
+            .any(|technique| technique == "T1526")
+    );
+}
+
+#[test]
+fn a_dearer_model_at_the_same_rate_is_told() {
+    let mut calls = steady();
+    let dear = then()..then().plus(12 * Timestamp::HOUR);
+    for call in calls.iter_mut().filter(|call| dear.contains(&call.time)) {
+        call.model = "gpt-5-pro";
+        call.cost_usd *= 12.0;
+    }
+    let alerts = run(&Inventory::default(), calls);
+    assert!(!during(&alerts, 3).is_empty());
+}
+
+#[test]
+fn an_outage_of_the_whole_source_raises_nothing() {
+    let keys = [
+        "key_1", "key_2", "key_3", "key_4", "key_5", "key_6", "key_7",
+    ];
+    let out = then()..then().plus(5 * Timestamp::HOUR);
+    let calls: Vec<Call> = keys
+        .iter()
+        .flat_map(|key| steady_weeks(key, 4))
+        .filter(|call| !out.contains(&call.time))
+        .collect();
+    assert!(during(&run(&Inventory::default(), calls), 24).is_empty());
+}
+
+#[test]
+fn every_key_says_whether_it_is_judged_and_why_not() {
+    let young = start().plus(28 * Timestamp::DAY - 3 * Timestamp::HOUR);
+    let calls = joined(steady(), vec![Call::at(young, "key_young")]);
+    let (_, detector) = run_with(&Inventory::default(), calls);
+    let standings = detector.standings();
+    let judged = |key: &str, family: &str| {
+        let standing = standings.iter().find(|standing| standing.entity.key == key);
+        let standing = standing.expect("every key stands somewhere");
+        let families = &standing.families;
+        let found = families.iter().find(|found| found.family == family);
+        let found = found.expect("every family is told of");
+        assert!(!found.because.is_empty());
+        found.judged
+    };
+    assert!(judged(KEY, "volume") && judged(KEY, "price") && judged(KEY, "caller"));
+    assert!(!judged(KEY, "rule") && !judged(KEY, "newborn"));
+    assert!(!judged("key_young", "volume") && judged("key_young", "newborn"));
+}
+
+/// Twelve keys of six accounts, stored with one vendor.
+const MANY: [(&str, &str); 12] = [
+    ("k00", "a0"),
+    ("k01", "a0"),
+    ("k02", "a1"),
+    ("k03", "a1"),
+    ("k04", "a2"),
+    ("k05", "a2"),
+    ("k06", "a3"),
+    ("k07", "a3"),
+    ("k08", "a4"),
+    ("k09", "a4"),
+    ("k10", "a5"),
+    ("k11", "a5"),
+];
+
+fn many(abused: usize) -> Vec<Alert> {
+    let keys: Vec<_> = MANY
+        .iter()
+        .map(|(key, account)| json!({"key": key, "account": account, "vendors": ["storehouse"]}))
+        .collect();
+    let directory = Arc::new(KeyDirectory::new(&inventory(json!({ "keys": keys }))));
+    let mut calls = Vec::new();
+    for (at, (key, account)) in MANY.into_iter().enumerate() {
+        let shift = at as i64 * 7_000;
+        for mut call in steady_weeks(key, 4) {
+            call.time = call.time.plus(shift);
+            call.account = account;
+            calls.push(call);
+        }
+        if at < abused {
+            for mut call in extra(240, 60, |call| call.address = STRANGER) {
+                (call.key, call.account) = (key, account);
+                call.time = call.time.plus(shift);
+                calls.push(call);
+            }
+        }
+    }
+    calls.sort_by_key(|call| call.time);
+    let mut detector = PartitionDetector::new(DetectorConfig::default(), directory.clone());
+    let mut campaigns = Campaigns::new(DetectorConfig::default(), directory);
+    let mut alerts: Vec<Alert> = Vec::new();
+    for calls in calls.chunks(1000) {
+        detector.observe(&batch(calls), &mut alerts);
+        campaigns.take(detector.take_signs());
+        alerts.extend(campaigns.close(detector.open_from().into_iter()));
+    }
+    alerts
+}
+
+#[test]
+fn many_keys_a_little_are_one_campaign_with_the_vendor_named() {
+    let alerts = many(10);
+    let found: Vec<_> = during(&alerts, 2)
+        .into_iter()
+        .filter(|alert| alert.detector == Detector::Campaign)
+        .collect();
+    assert!(found.len() >= 5, "{} keys attached", found.len());
+    assert!(
+        found
+            .iter()
+            .any(|alert| alert.vendor.as_deref() == Some("storehouse")
+                || alert.evidence[0].text.contains("network")),
+        "{:?}",
+        found[0].evidence
+    );
+    assert!(many(0).is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6))]
+
+    #[test]
+    fn many_callers_in_any_order_give_the_same_alerts_once_closed(seed in any::<u64>()) {
+        let mut calls = joined(steady(), extra(15, 90, |call| call.address = STRANGER));
+        calls.extend(steady_weeks("key_2", 4));
+        for (at, call) in calls.iter_mut().enumerate() {
+            if call.address != STRANGER && at % 97 < 9 {
+                call.address = ["192.0.2.1", "192.0.3.1", "198.18.0.1"][at % 3];
+            }
+        }
+        calls.sort_by_key(|call| call.time);
+        let late = |at: usize, call: &Call| {
+            let mixed = (at as u64 ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33;
+            call.time.millis() + (mixed % 100_000) as i64
+        };
+        let mut order: Vec<usize> = (0..calls.len()).collect();
+        order.sort_by_key(|&at| late(at, &calls[at]));
+        let shuffled: Vec<Call> = order.iter().map(|&at| calls[at].clone()).collect();
+        let closed = |calls: &[Call]| {
+            let directory = Arc::new(KeyDirectory::new(&Inventory::default()));
+            let mut detector = PartitionDetector::new(DetectorConfig::default(), directory);
+            let mut alerts: Vec<Alert> = Vec::new();
+            for calls in calls.chunks(911) {
+                detector.observe(&batch(calls), &mut alerts);
+            }
+            detector.finish(&mut alerts);
+            crate::closed(&alerts)
+        };
+        prop_assert_eq!(closed(&shuffled), closed(&calls));
+    }
+}

@@ -4,7 +4,7 @@
 //! two buckets, so that no window explains itself and the expectation does not depend on the
 //! order in which rows of neighbouring buckets arrived.
 
-use crate::clock::{BUCKETS_A_DAY, BUCKETS_AN_HOUR, ends_hour, hour_of};
+use crate::clock::{BUCKETS_A_DAY, BUCKETS_AN_HOUR, MINUTES_A_BUCKET, ends_hour, hour_of};
 use crate::directory::Announced;
 use crate::grain::{Grains, Marks};
 use crate::grid::Grid;
@@ -201,16 +201,8 @@ impl Baseline {
         announced: Announced,
     ) -> Prediction {
         let mut counts = [Expected::default(); COUNTS];
-        let mut hours = [0f32; 5];
-        for scale in [
-            Scale::Minute,
-            Scale::TenMinutes,
-            Scale::Hour,
-            Scale::SixHours,
-            Scale::Day,
-        ] {
-            hours[scale as usize] = self.hours(slot, scale, bucket, Some(peaks));
-        }
+        let ratios = self.ratios(slot, hour_of(bucket), Some(peaks));
+        let hours = hours_by_scale(&ratios, bucket);
         let factor = announced.factor as f32;
         for signal in Signal::counts() {
             let channel = signal.channel();
@@ -224,17 +216,12 @@ impl Baseline {
                 sd_ln: self.spreads.sd_ln(slot, signal),
             };
         }
-        let hour = hour_of(bucket);
-        let ratios = std::array::from_fn(|at| {
-            let hour = hour - (DAY_HOURS - 1 - at) as i64;
-            self.profiles.ratio(slot, hour).max(peaks.ratio(slot, hour))
-        });
         Prediction {
             counts,
             levels: [Channel::Requests, Channel::Cost]
                 .map(|channel| self.levels.slow(slot, channel) * factor),
             ratios,
-            hour,
+            hour: hour_of(bucket),
             units: [
                 1.0,
                 self.levels.unit(slot, Channel::Tokens),
@@ -257,13 +244,12 @@ impl Baseline {
         let held: Held = [Channel::Requests, Channel::Tokens, Channel::Cost]
             .map(|channel| windows.bucket(slot, channel, bucket));
         self.spreads.count(slot);
+        let ratios = self.ratios(slot, hour_of(bucket), None);
+        let hours = hours_by_scale(&ratios, bucket);
         for signal in Signal::counts() {
             let channel = signal.channel();
-            let Some(sum) = closed_sum(windows, slot, signal, bucket) else {
-                continue;
-            };
-            let mean =
-                self.levels.slow(slot, channel) * self.hours(slot, signal.scale(), bucket, None);
+            let sum = closed_sum(windows, slot, signal, bucket);
+            let mean = self.levels.slow(slot, channel) * hours[signal.scale() as usize];
             let count = sum as f32 / self.levels.unit(slot, channel);
             self.spreads
                 .learn(slot, signal, (count, mean), lesson.weight);
@@ -348,26 +334,15 @@ impl Baseline {
         bucket - i64::from(self.used.get(slot)) <= buckets
     }
 
-    /// Returns the hours at profile 1 in the window of `scale` that ends with `bucket`.
-    fn hours(&self, slot: usize, scale: Scale, bucket: i64, peaks: Option<&Peaks>) -> f32 {
-        let hour = hour_of(bucket);
-        let ratio = |hour: i64| {
-            let peak = peaks.map_or(0.0, |peaks| peaks.ratio(slot, hour));
-            self.profiles.ratio(slot, hour).max(peak)
-        };
-        let hours = |count: i64| (hour - count + 1..=hour).map(ratio).sum();
-        match scale {
-            Scale::Minute => ratio(hour) / 60.0,
-            Scale::TenMinutes => ratio(hour) / BUCKETS_AN_HOUR as f32,
-            Scale::Hour => {
-                let of_this_hour = (bucket.rem_euclid(BUCKETS_AN_HOUR) + 1) as f32;
-                let of_last_hour = BUCKETS_AN_HOUR as f32 - of_this_hour;
-                (ratio(hour) * of_this_hour + ratio(hour - 1) * of_last_hour)
-                    / BUCKETS_AN_HOUR as f32
-            }
-            Scale::SixHours => hours(6),
-            Scale::Day => hours(24),
+    /// Returns how each hour of the last day, the given one last, compares with the mean hour;
+    /// with the peaks of the key where they are given.
+    fn ratios(&self, slot: usize, hour: i64, peaks: Option<&Peaks>) -> [f32; DAY_HOURS] {
+        let first = hour - (DAY_HOURS as i64 - 1);
+        let mut ratios = self.profiles.ratios(slot, first);
+        if let Some(peaks) = peaks {
+            peaks.raise(slot, first, &mut ratios);
         }
+        ratios
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -385,33 +360,42 @@ impl Baseline {
     }
 }
 
-/// Returns the sum of a closed window of a signal that is a count; `None` where the rings do
-/// not hold it. Of the minute the busiest of the bucket counts.
-pub(crate) fn closed_sum(
-    windows: &Windows,
-    slot: usize,
-    signal: Signal,
-    bucket: i64,
-) -> Option<u64> {
+/// Returns the hours at profile 1 in the windows of every scale that end with `bucket`, given
+/// the ratios of its day's hours.
+fn hours_by_scale(ratios: &[f32; DAY_HOURS], bucket: i64) -> [f32; 5] {
+    let last = |count: usize| -> f32 { ratios[DAY_HOURS - count..].iter().sum() };
+    let (this, before) = (ratios[DAY_HOURS - 1], ratios[DAY_HOURS - 2]);
+    let of_this_hour = (bucket.rem_euclid(BUCKETS_AN_HOUR) + 1) as f32;
+    let of_last_hour = BUCKETS_AN_HOUR as f32 - of_this_hour;
+    let hour = (this * of_this_hour + before * of_last_hour) / BUCKETS_AN_HOUR as f32;
+    [
+        this / 60.0,
+        this / BUCKETS_AN_HOUR as f32,
+        hour,
+        last(6),
+        last(24),
+    ]
+}
+
+/// Returns the sum of a closed window of a signal that is a count. Of the minutes one of the
+/// ten stands for all: it is their spread that is learned, not that of the busiest.
+fn closed_sum(windows: &Windows, slot: usize, signal: Signal, bucket: i64) -> u64 {
     let channel = signal.channel();
     match signal.scale() {
         Scale::Minute => {
-            let first = bucket * crate::clock::MINUTES_A_BUCKET;
-            // One minute of the ten stands for all: their spread, not that of their maximum.
-            let minute = first + bucket.rem_euclid(crate::clock::MINUTES_A_BUCKET);
-            Some(windows.minute(slot, minute))
+            let first = bucket * MINUTES_A_BUCKET;
+            windows.minute(slot, first + bucket.rem_euclid(MINUTES_A_BUCKET))
         }
-        Scale::TenMinutes => Some(windows.bucket(slot, channel, bucket)),
-        Scale::Hour => Some(windows.hour_ending(slot, channel, bucket)),
-        Scale::SixHours => Some(windows.hours_until(slot, channel, bucket, 6)),
-        Scale::Day => Some(windows.hours_until(slot, channel, bucket, 24)),
+        Scale::TenMinutes => windows.bucket(slot, channel, bucket),
+        Scale::Hour => windows.hour_ending(slot, channel, bucket),
+        Scale::SixHours => windows.hours_until(slot, channel, bucket, 6),
+        Scale::Day => windows.hours_until(slot, channel, bucket, 24),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::MINUTES_A_BUCKET;
     use crate::windows::Amounts;
 
     /// A key with ten requests in each bucket, all in its first minute.

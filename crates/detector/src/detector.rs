@@ -345,30 +345,35 @@ impl PartitionDetector {
     /// Judges the open window of a key by what it holds so far: a count can only grow.
     fn judge_open(&mut self, slot: usize, minute: i64, findings: &mut dyn Findings) {
         let bucket = bucket_of(minute);
+        let is_due = self
+            .open
+            .get(slot, bucket)
+            .is_some_and(|open| self.is_due(slot, minute, open));
+        if !is_due {
+            return;
+        }
         let mut open = std::mem::take(self.open.window(slot, bucket));
         let Some(prediction) = open.prediction.take() else {
             return;
         };
-        if self.is_due(slot, minute, &open) {
-            let entity = self.state.keys.entity(slot);
-            let directory = self.directory.clone();
-            let case = Case {
-                slot,
-                bucket,
-                minute,
-                early: true,
-                open: &open,
-                prediction: &prediction,
-                entity: &entity,
-                directory: &directory,
-            };
-            let verdict = self.weigh(&case);
-            if verdict.is_alert {
-                self.notice(&case, verdict, findings);
-            } else {
-                let next = self.thresholds(&case);
-                open.next = next;
-            }
+        let entity = self.state.keys.entity(slot);
+        let directory = self.directory.clone();
+        let case = Case {
+            slot,
+            bucket,
+            minute,
+            early: true,
+            open: &open,
+            prediction: &prediction,
+            entity: &entity,
+            directory: &directory,
+        };
+        let verdict = self.weigh(&case);
+        if verdict.is_alert {
+            self.notice(&case, verdict, findings);
+        } else {
+            let next = self.thresholds(&case);
+            open.next = next;
         }
         open.prediction = Some(prediction);
         *self.open.window(slot, bucket) = open;

@@ -53,6 +53,11 @@ impl OpenWindows {
             .or_default()
     }
 
+    /// Returns a key's window of a bucket, if there is one.
+    pub(crate) fn get(&self, slot: usize, bucket: i64) -> Option<&OpenWindow> {
+        self.by_bucket.get(&bucket)?.get(&(slot as u32))
+    }
+
     /// Returns the first bucket that has any window.
     pub(crate) fn first_bucket(&self) -> Option<i64> {
         self.by_bucket.first_key_value().map(|(bucket, _)| *bucket)

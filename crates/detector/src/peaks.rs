@@ -109,6 +109,16 @@ impl Peaks {
             .fold(daily, f32::max)
     }
 
+    /// Raises the ratios of the hours from `first` on to those of known peaks.
+    pub(crate) fn raise(&self, slot: usize, first: i64, ratios: &mut [f32]) {
+        if !self.by_slot.contains_key(&(slot as u32)) {
+            return;
+        }
+        for (hour, ratio) in (first..).zip(ratios) {
+            *ratio = ratio.max(self.ratio(slot, hour));
+        }
+    }
+
     /// Takes over what another key has shown.
     pub(crate) fn copy(&mut self, from: usize, to: usize) {
         if let Some(peaks) = self.by_slot.get(&(from as u32)).cloned() {

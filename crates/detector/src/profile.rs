@@ -47,6 +47,20 @@ impl Profiles {
         }
     }
 
+    /// Returns the same for a day's hours from `first` on.
+    pub(crate) fn ratios<const N: usize>(&self, slot: usize, first: i64) -> [f32; N] {
+        let ratios = self.ratio.row(slot);
+        let moved = clocks_moved(first + N as i64 - 1);
+        std::array::from_fn(|at| {
+            let hour = first + at as i64;
+            let ratio = ratios[day_bin(hour)];
+            match moved {
+                0 => ratio,
+                moved => ratio.max(ratios[day_bin(hour + moved)]),
+            }
+        })
+    }
+
     /// Returns the share of the recent hours in which the key was used.
     pub(crate) fn activity(&self, slot: usize) -> f32 {
         self.activity.get(slot)

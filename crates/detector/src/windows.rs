@@ -172,9 +172,28 @@ impl Windows {
 
     /// Returns the sum of the six buckets that end with `bucket`.
     pub(crate) fn hour_ending(&self, slot: usize, channel: Channel, bucket: i64) -> u64 {
-        (bucket - BUCKETS_AN_HOUR + 1..=bucket)
-            .map(|bucket| self.bucket(slot, channel, bucket))
-            .fold(0, u64::saturating_add)
+        self.buckets(slot, channel, bucket, BUCKETS_AN_HOUR)
+    }
+
+    /// Returns the sum of the `count` buckets that end with `bucket`.
+    fn buckets(&self, slot: usize, channel: Channel, bucket: i64, count: i64) -> u64 {
+        let head = self.head_bucket(slot);
+        let held = (bucket - count + 1).max(head - BUCKETS + 1)..=bucket.min(head);
+        let sum = |cells: &[u32]| -> u64 {
+            held.clone()
+                .map(|bucket| u64::from(cells[ring(bucket, BUCKETS)]))
+                .sum()
+        };
+        match channel {
+            Channel::Requests => sum(self.requests.row(slot)),
+            Channel::Tokens => sum(self.tokens.row(slot)),
+            Channel::Strange => sum(self.strange.row(slot)),
+            Channel::Cost => {
+                let cells = self.cost.row(slot);
+                held.map(|bucket| cells[ring(bucket, BUCKETS)])
+                    .fold(0, u64::saturating_add)
+            }
+        }
     }
 
     /// Returns requests, or nano-dollars, of the clock hours that end with that of `bucket`,
@@ -186,19 +205,22 @@ impl Windows {
         bucket: i64,
         hours: i64,
     ) -> u64 {
-        let hour = hour_of(bucket);
-        let before: u64 = (hour - hours + 1..hour)
-            .map(|hour| self.hour(slot, channel, hour))
-            .fold(0, u64::saturating_add);
+        let (hour, head) = (hour_of(bucket), hour_of(self.head_bucket(slot)));
+        let held = (hour - hours + 1).max(head - HOURS + 1)..hour.min(head + 1);
+        let sum =
+            |cells: &[u32]| -> u64 { held.map(|hour| u64::from(cells[ring(hour, HOURS)])).sum() };
+        let before = match channel {
+            Channel::Requests => sum(self.hour_requests.row(slot)),
+            Channel::Cost => sum(self.hour_cost.row(slot)) * NANOS_AN_HOUR_UNIT,
+            Channel::Tokens | Channel::Strange => 0,
+        };
         before.saturating_add(self.hour_so_far(slot, channel, bucket))
     }
 
     /// Returns the count of the hour of `bucket` up to and with that bucket.
     pub(crate) fn hour_so_far(&self, slot: usize, channel: Channel, bucket: i64) -> u64 {
         let first = last_of_hour(bucket) + 1 - BUCKETS_AN_HOUR;
-        (first..=bucket)
-            .map(|bucket| self.bucket(slot, channel, bucket))
-            .fold(0, u64::saturating_add)
+        self.buckets(slot, channel, bucket, bucket - first + 1)
     }
 
     /// Returns requests, or nano-dollars, of one clock hour.

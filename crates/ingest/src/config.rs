@@ -106,7 +106,9 @@ impl KafkaConfig {
             ("max.partition.fetch.bytes", "1048576"),
             ("queued.max.messages.kbytes", "16384"),
             ("queued.min.messages", "20000"),
-            ("receive.message.max.bytes", "16777216"),
+            // What one answer may hold, far beyond what is asked for: some brokers add up the
+            // partitions beyond it, and an answer refused for its size is asked for again, for ever.
+            ("receive.message.max.bytes", "100000000"),
         ] {
             client.set(name, value);
         }

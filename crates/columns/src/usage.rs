@@ -280,10 +280,9 @@ impl UsageBatchBuilder {
 impl EventSink for UsageBatchBuilder {
     fn row(&mut self, row: &UsageRow<'_>, position: &Position) {
         self.event_time.push(row.time.millis());
-        self.time_start
-            .append_option(row.time_start.map(Timestamp::millis));
-        self.time_end
-            .append_option(row.time_end.map(Timestamp::millis));
+        let micros = |time: Option<Timestamp>| time.map(|time| time.millis() * MICROS_A_MILLI);
+        self.time_start.append_option(micros(row.time_start));
+        self.time_end.append_option(micros(row.time_end));
         self.known_at
             .push(self.record_time.unwrap_or(row.time).millis());
         for (builder, value) in self.text.iter_mut().zip(&row.text) {
@@ -347,15 +346,17 @@ mod tests {
             offset: 41,
         };
         builder.row(&row, &position);
-        builder.row(
-            &UsageRow::at(Timestamp::from_millis(1_777_896_000_124)),
-            &position,
-        );
+        let mut rolled = UsageRow::at(Timestamp::from_millis(1_777_896_000_124));
+        rolled.time_start = Some(Timestamp::from_millis(1_777_892_400_000));
+        rolled.time_end = Some(Timestamp::from_millis(1_777_896_000_000));
+        builder.row(&rolled, &position);
         let usage_batch = builder.finish(44);
 
         assert_eq!(usage_batch.rows(), 2);
         assert_eq!(usage_batch.event_time(0).millis(), 1_777_896_000_123);
         assert_eq!(usage_batch.span_end(0), None);
+        assert_eq!(usage_batch.span_start(1), rolled.time_start);
+        assert_eq!(usage_batch.span_end(1), rolled.time_end);
         assert_eq!(usage_batch.text(TextField::Key).value(0), "key_1");
         assert_eq!(usage_batch.text(TextField::UserAgent).value(0), "x/1");
         assert_eq!(usage_batch.count(CountField::Requests).value(0), 2);

@@ -258,8 +258,13 @@ impl PartitionDetector {
                 size: finding.size,
             };
             self.state.calibration.note(slot, signal, bucket, rarity);
-            if signal == Signal::Requests10m && finding.observed > 3.0 * finding.expected {
-                let an_hour = finding.observed * BUCKETS_AN_HOUR as f64;
+            // The finest window that the feed allows says how high the hour peaks.
+            let finest = match case.prediction.grain {
+                grain if grain > 10 => Signal::Requests1h,
+                _ => Signal::Requests10m,
+            };
+            if signal == finest && finding.observed > 3.0 * finding.expected {
+                let an_hour = finding.observed * 60.0 / finest.scale().minutes() as f64;
                 let ratio = an_hour / case.prediction.level().max(1e-3);
                 self.state.peaks.learn(slot, hour_of(bucket), ratio as f32);
             }

@@ -268,6 +268,7 @@ impl PartitionDetector {
                 TextField::SourceIp,
                 row,
             )),
+            asn: Some(cell(usage_batch, CountField::Asn, row)).filter(|&asn| asn > 0),
             client: text(usage_batch, TextField::UserAgent, row),
             model: text(usage_batch, TextField::Model, row),
             requests: amounts.requests,

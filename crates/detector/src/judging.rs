@@ -10,6 +10,7 @@ use crate::finding::{Finding, Round, Voice};
 use crate::judge::{Expected, judge};
 use crate::known::Trait;
 use crate::open::OpenWindow;
+use crate::pool::Class;
 use crate::population::{Happening, Population};
 use crate::signal::{
     DORMANCY_SHARE, Family, MODEL_SHARE, NEWBORN_SHARE, RULE_SHARE, Scale, Signal,
@@ -29,11 +30,15 @@ pub(crate) fn judged_from(scale: Scale) -> i64 {
 }
 
 /// How often a day a key's usage legitimately rises to `f` times the usual and more is at least
-/// this over `f`, whatever the key's own past says: launches happen to steady keys too. The
-/// rate depends on who calls. (On 178 keys of a large provider 10 % set a new weekly maximum of
-/// ten minutes at 5 times the last week's or more, 5 % at 11 times, 1 % at 134 times.)
+/// this over `f`, whatever the key's own past says, where its callers are all familiar: launches
+/// happen to steady keys too.
 const RISES_OF_FAMILIAR: f64 = 0.03;
-const RISES_OF_UNKNOWN: f64 = 0.000_1;
+/// The same where nothing is known of the callers, for steady keys and, over a power of `f`, for
+/// others. (Of 178 clients of a large provider, in a week 10 % set a new maximum of ten minutes
+/// at 5 times the last week's or more, 5 % at 11 times, 1 % at 134 times.)
+const RISES_OF_STEADY: f64 = 0.000_1;
+const RISES_OF_BURSTING: f64 = 0.03;
+const RISES_EXPONENT: f64 = 0.7;
 
 /// The share of the budget that volume and spend have together.
 const VOLUME_SHARE: f64 = 0.47;
@@ -179,14 +184,16 @@ impl State {
         (alone, callers)
     }
 
-    /// Returns the least episodes a day of a rise by a factor, by who is behind it.
-    fn rises(callers: Callers, factor: f64) -> f64 {
-        let rate = match callers {
-            Callers::Familiar => RISES_OF_FAMILIAR,
-            Callers::Unknown => RISES_OF_UNKNOWN,
+    /// Returns the least episodes a day of a rise by a factor, by who is behind it and how the
+    /// key bursts.
+    fn rises(callers: Callers, class: Class, factor: f64) -> f64 {
+        let factor = factor.max(1.0);
+        match callers {
+            Callers::Familiar => RISES_OF_FAMILIAR / factor,
+            Callers::Unknown if class.is_steady() => RISES_OF_STEADY / factor,
+            Callers::Unknown => RISES_OF_BURSTING * factor.powf(-RISES_EXPONENT),
             Callers::Strange => 0.0,
-        };
-        rate / factor.max(1.0)
+        }
     }
 
     fn episodes(&self, case: &Case<'_>, signal: Signal, rarity: Rarity) -> f64 {
@@ -212,8 +219,9 @@ impl State {
         let episodes = self.episodes(case, signal, rarity);
         let factor = observed / expected.max(0.5);
         let (callers, beside_others) = self.callers(case, newness, (observed, expected));
-        let alone = Self::rises(callers, factor) * signal.share() / VOLUME_SHARE;
-        let together = Self::rises(beside_others, factor);
+        let alone =
+            Self::rises(callers, case.prediction.class, factor) * signal.share() / VOLUME_SHARE;
+        let together = Self::rises(beside_others, case.prediction.class, factor);
         let natural = unit / scale_of(signal.metric());
         let finding = Finding {
             family: signal.family(),

@@ -28,6 +28,11 @@ impl Class {
         usize::from(self.0)
     }
 
+    /// Returns whether keys of the class keep to what is expected of them.
+    pub(crate) fn is_steady(self) -> bool {
+        (1..=4).contains(&self.0)
+    }
+
     /// Returns the class in words.
     pub(crate) fn words(self) -> &'static str {
         match self.0 {

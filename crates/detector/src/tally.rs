@@ -58,6 +58,9 @@ impl Texts {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Call<'a> {
     pub(crate) address: Option<&'a str>,
+    /// The autonomous system of the address, where the event or a network file says it: it
+    /// stands for the network in place of the address's first bits.
+    pub(crate) asn: Option<u64>,
     pub(crate) client: Option<&'a str>,
     pub(crate) model: Option<&'a str>,
     pub(crate) requests: u64,
@@ -93,9 +96,8 @@ impl Tally {
         if call.probes {
             self.probes += call.requests;
         }
-        if call.requests > 0 {
-            self.dearest_nanos = self.dearest_nanos.max(call.cost_nanos / call.requests);
-        }
+        let of_one = call.cost_nanos.checked_div(call.requests).unwrap_or(0);
+        self.dearest_nanos = self.dearest_nanos.max(of_one);
         if call.address.is_some() {
             self.with_address += call.requests;
         }
@@ -137,7 +139,10 @@ impl Tally {
             share.cost_nanos += call.cost_nanos;
             return (false, share.is_novel);
         }
-        let trait_hash = trait_hash(trait_, text);
+        let trait_hash = match (trait_, call.asn) {
+            (Trait::Network, Some(asn)) => XxHash64::oneshot(1, &asn.to_le_bytes()) as u32,
+            _ => trait_hash(trait_, text),
+        };
         let is_novel = is_novel(trait_, trait_hash);
         if shares.len() < VALUES {
             shares.push(Share {
@@ -223,7 +228,7 @@ fn hash(text: &str) -> u32 {
 }
 
 /// Returns the hash of what is watched for newness in a text.
-pub(crate) fn trait_hash(trait_: Trait, text: &str) -> u32 {
+fn trait_hash(trait_: Trait, text: &str) -> u32 {
     match trait_ {
         Trait::Network => network_hash(text),
         // The product without its version: a new version is no new client.

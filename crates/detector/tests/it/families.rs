@@ -209,6 +209,31 @@ fn an_outage_of_the_whole_source_raises_nothing() {
     assert!(during(&run(&Inventory::default(), calls), 24).is_empty());
 }
 
+/// Hourly roll-ups with a span, as collectors of provider reports deliver them.
+fn hourly(weeks: i64, abused: bool) -> Vec<Call> {
+    (0..weeks * 168)
+        .map(|hour| {
+            let mut call = Call::at(start().plus((hour + 1) * Timestamp::HOUR), KEY);
+            call.span_start = Some(start().plus(hour * Timestamp::HOUR));
+            let is_abused = abused && call.time >= then() && hour < weeks * 168 - 90;
+            call.requests = (40 + hour % 7).unsigned_abs() * if is_abused { 30 } else { 1 };
+            call.cost_usd = 0.01 * call.requests as f64;
+            call
+        })
+        .collect()
+}
+
+#[test]
+fn hourly_roll_ups_are_judged_by_the_hour() {
+    assert!(run(&Inventory::default(), hourly(4, false)).is_empty());
+    let (alerts, detector) = run_with(&Inventory::default(), hourly(4, true));
+    let found = during(&alerts, 3);
+    assert!(!found.is_empty());
+    let delivered = then().floor_to(Timestamp::HOUR).plus(Timestamp::HOUR);
+    assert!(found[0].raised_at.millis() - delivered.millis() < 3 * Timestamp::MINUTE);
+    assert_eq!(detector.standings()[0].feed_minutes, 60);
+}
+
 #[test]
 fn every_key_says_whether_it_is_judged_and_why_not() {
     let young = start().plus(28 * Timestamp::DAY - 3 * Timestamp::HOUR);

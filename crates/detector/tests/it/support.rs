@@ -14,6 +14,7 @@ pub(crate) struct Call {
     pub(crate) account: &'static str,
     pub(crate) model: &'static str,
     pub(crate) status: u64,
+    pub(crate) span_start: Option<Timestamp>,
 }
 
 impl Call {
@@ -27,6 +28,7 @@ impl Call {
             account: "acme",
             model: "gpt-5-mini",
             status: 200,
+            span_start: None,
         }
     }
 }
@@ -55,6 +57,8 @@ pub(crate) fn batch(calls: &[Call]) -> UsageBatch {
     let mut builder = UsageBatchBuilder::new(Partition::new("usage", 0), 0);
     for (offset, call) in (0..).zip(calls) {
         let mut row = UsageRow::at(call.time);
+        row.time_start = call.span_start;
+        row.time_end = call.span_start.map(|_| call.time);
         row.set_text(TextField::Kind, "usage");
         row.set_text(TextField::Provider, "openai");
         row.set_text(TextField::Account, call.account);

@@ -182,9 +182,12 @@ fn sentence(finding: &Finding) -> String {
     } else {
         String::new()
     };
-    let window = finding
-        .signal
-        .map_or("10 minutes", |signal| signal.scale().words());
+    let window = match finding.signal {
+        // The evidence is gathered by blocks of six hours and shown by the last day.
+        Some(Signal::SlowTheft) => "24 hours",
+        Some(signal) => signal.scale().words(),
+        None => "10 minutes",
+    };
     let what = format!(
         "{} {} in {window}, expected {} ({} to {}){factor}",
         rounded(finding.observed),
@@ -226,9 +229,16 @@ fn new_values(contributors: &[Contributor]) -> impl Iterator<Item = Evidence> {
         })
 }
 
+/// An alert that begins at this part of the budget is beyond doubt.
+const BEYOND_DOUBT: f64 = 1e-3;
+
 /// Says what would have kept it quiet.
 fn would_be_quiet(episode: &Episode, telling: &Telling<'_>) -> Option<String> {
     let worst = &episode.worst;
+    if episode.alert_rate < BEYOND_DOUBT * telling.alpha {
+        // What is a thousand times beyond the budget would not be kept quiet by anything.
+        return None;
+    }
     Some(match worst.family {
         Family::Rule => "it would be quiet if the inventory allowed it, or announced it with cidr_added or model_added".to_owned(),
         Family::Caller => "it would be quiet had the network been announced with cidr_added".to_owned(),

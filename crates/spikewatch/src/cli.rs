@@ -294,6 +294,6 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Print it; secrets show as [redacted].
+    /// Print it, secrets redacted.
     Show,
 }

@@ -153,12 +153,23 @@ impl Baseline {
         self.probing.grow(PROBING_SHARE);
     }
 
+    /// Notes that a key was born no later than with a bucket.
+    pub(crate) fn born_by(&mut self, slot: usize, bucket: i64) {
+        let born = i64::from(self.born.get(slot));
+        if bucket < born && self.learned(slot) == born - 1 {
+            self.born.set(slot, bucket as i32);
+            self.learned.set(slot, (bucket - 1) as i32);
+            self.used.set(slot, (bucket - 1) as i32);
+        }
+    }
+
     /// Takes over what another key has learned: it was rotated into this one.
     pub(crate) fn copy(&mut self, from: usize, to: usize) {
         self.born.set(to, self.born.get(from));
         self.levels.copy(from, to);
         self.profiles.copy(from, to);
         self.spreads.copy(from, to);
+        self.grains.copy(from, to);
         self.marginal.copy(from, to);
         self.unit_cost.copy(from, to);
         self.dearest.copy(from, to);

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use model::{Alert, Detector, Entity, Evidence, Timestamp};
+use model::{Alert, AlertId, Detector, Entity, Evidence, Timestamp};
 
 use crate::clock::{BUCKET_MILLIS, BUCKETS_A_DAY, BUCKETS_AN_HOUR};
 use crate::config::DetectorConfig;
+use crate::detector::ALLOWED_LATENESS_MILLIS;
 use crate::directory::KeyDirectory;
 use crate::explain::frequency;
 use crate::tail::neg_ln_sf_negative_binomial;
@@ -46,6 +47,15 @@ pub struct Sign {
     pub(crate) alert: Box<Alert>,
 }
 
+/// What was told of a key in a campaign.
+#[derive(Clone, Debug)]
+struct Told {
+    /// The last bucket in which it belonged to the group.
+    last: i64,
+    /// The alert, until it has ended.
+    open: Option<Box<Alert>>,
+}
+
 /// What a group has in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Bond {
@@ -65,8 +75,8 @@ pub struct Campaigns {
     signs: BTreeMap<Entity, Sign>,
     /// Signs of buckets that are not judged yet.
     waiting: BTreeMap<i64, Vec<Sign>>,
-    /// Keys that were told with a bond, and when last.
-    told: BTreeMap<(Bond, Entity), i64>,
+    /// Keys that were told, each once a day, whatever bonds it has.
+    told: BTreeMap<Entity, Told>,
     closed: Option<i64>,
 }
 
@@ -119,7 +129,8 @@ impl Campaigns {
     fn judge(&mut self, bucket: i64, signs: Vec<Sign>) -> Vec<Alert> {
         self.signs
             .retain(|_, sign| bucket - sign.bucket < WINDOW_BUCKETS);
-        self.told.retain(|_, last| bucket - *last <= BUCKETS_A_DAY);
+        self.told
+            .retain(|_, told| bucket - told.last <= BUCKETS_A_DAY);
         for sign in signs {
             let entity = sign.alert.entity();
             match self.signs.get_mut(&entity) {
@@ -132,7 +143,7 @@ impl Campaigns {
                 }
             }
         }
-        let mut alerts = Vec::new();
+        let mut alerts = self.end(bucket);
         for (bond, members) in self.groups() {
             let Some(rate) = self.group_rate(&bond, &members) else {
                 continue;
@@ -219,21 +230,24 @@ impl Campaigns {
                 frequency(rate)
             ),
         };
-        let raised_at = Timestamp::from_millis(
-            (bucket + 1) * BUCKET_MILLIS + crate::detector::ALLOWED_LATENESS_MILLIS,
-        );
+        let raised_at = raised_at(bucket);
         let mut alerts = Vec::new();
         for key in keys {
-            let told = self.told.insert((bond.clone(), key.clone()), bucket);
             let sign = &self.signs[key];
-            let was_told = self
-                .told
-                .keys()
-                .any(|(other, known)| known == key && other != bond);
-            if told.is_some() || was_told || sign.is_alert {
+            if let Some(told) = self.told.get_mut(key) {
+                told.last = bucket;
+                continue;
+            }
+            if sign.is_alert {
                 continue;
             }
             let mut alert = (*sign.alert).clone();
+            // The key may still become an alert of its own in the same hour.
+            let member = Entity {
+                key: format!("{} in a campaign", key.key),
+                ..key.clone()
+            };
+            alert.alert_id = AlertId::compute(&member, alert.first_seen);
             alert.detector = Detector::Campaign;
             alert.raised_at = raised_at.max(alert.raised_at);
             if let Bond::Vendor(vendor) = bond {
@@ -249,7 +263,30 @@ impl Campaigns {
             alert.evidence.insert(1, evidence(chance, None));
             alert.episodes_per_day = rate;
             alert.score = crate::episode::score(GROUP_SHARE * self.config.alpha(), rate);
+            let told = Told {
+                last: bucket,
+                open: Some(Box::new(alert.clone())),
+            };
+            self.told.insert(key.clone(), told);
             alerts.push(alert);
+        }
+        alerts
+    }
+
+    /// Tells the end of those that have shown nothing with their group for an hour.
+    fn end(&mut self, bucket: i64) -> Vec<Alert> {
+        let mut alerts = Vec::new();
+        for told in self.told.values_mut() {
+            if bucket - told.last < WINDOW_BUCKETS {
+                continue;
+            }
+            if let Some(mut alert) = told.open.take() {
+                alert.revision += 1;
+                alert.ended = true;
+                alert.burn_usd_per_hour = 0.0;
+                alert.raised_at = raised_at(bucket);
+                alerts.push(*alert);
+            }
         }
         alerts
     }
@@ -276,6 +313,11 @@ impl Campaigns {
             None => String::new(),
         }
     }
+}
+
+/// Returns the event time at which a bucket is closed.
+fn raised_at(bucket: i64) -> Timestamp {
+    Timestamp::from_millis((bucket + 1) * BUCKET_MILLIS + ALLOWED_LATENESS_MILLIS)
 }
 
 fn evidence(text: String, neg_log_p: Option<f64>) -> Evidence {

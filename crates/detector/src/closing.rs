@@ -162,7 +162,12 @@ impl PartitionDetector {
         self.close_sources(bucket, &slots);
         let open_alarms = self.episodes.iter().filter(|(_, episode)| !episode.ended);
         slots.extend(open_alarms.map(|(slot, _)| *slot));
-        slots.extend(self.notices.keys());
+        let noticed = self.notices.iter();
+        slots.extend(
+            noticed
+                .filter(|(_, notice)| notice.first_bucket <= bucket)
+                .map(|(slot, _)| *slot),
+        );
         slots.sort_unstable();
         slots.dedup();
         for slot in slots {
@@ -212,12 +217,7 @@ impl PartitionDetector {
             entity: &entity,
             directory: &self.directory.clone(),
         };
-        let strange = open.tally.new_requests(
-            crate::known::Trait::Network,
-            &self.state.known,
-            slot,
-            bucket,
-        );
+        let strange = self.state.newness(&case).strange_bucket;
         self.state.windows.set_strange(slot, bucket, strange);
         let verdict = self.weigh(&case);
         if findings.wants_scores() {
@@ -315,13 +315,25 @@ impl PartitionDetector {
         if let Some(newborn) = self.state.newborns.get_mut(&(slot as u32)) {
             newborn.busiest_requests = newborn.busiest_requests.max(requests);
             newborn.busiest_nanos = newborn.busiest_nanos.max(nanos);
+            let is_first = !std::mem::replace(&mut newborn.is_counted, true);
+            if is_first && newborn.is_birth {
+                self.state.population.add(Happening::Birth);
+            }
         }
     }
 
     /// Opens the key's alarm, or takes one more bucket into it.
     fn raise(&mut self, case: &Case<'_>, verdict: &Verdict) {
         let (slot, bucket) = (case.slot, case.bucket);
-        let notice = self.notices.remove(&slot);
+        let is_due = self
+            .notices
+            .get(&slot)
+            .is_some_and(|notice| notice.first_bucket <= bucket);
+        let notice = if is_due {
+            self.notices.remove(&slot)
+        } else {
+            None
+        };
         let found = match (verdict.is_alert, verdict.worst()) {
             (true, Some(worst)) => Some((worst.clone(), verdict.alert_rate)),
             _ => None,
@@ -341,6 +353,7 @@ impl PartitionDetector {
                     if let Some(notice) = notice {
                         episode.revision = notice.revision;
                         episode.told = notice.told;
+                        episode.fired = notice.fired;
                     }
                     self.episodes.insert(slot, episode);
                 }

@@ -27,6 +27,9 @@ pub(crate) const ALLOWED_LATENESS_MILLIS: i64 = 2 * Timestamp::MINUTE;
 /// How late a row may be and still enter the rings.
 const RING_LATENESS_MILLIS: i64 = Timestamp::HOUR;
 
+/// From how far ahead of the newest row on a single row is not believed: two days.
+const FAR_AHEAD_MILLIS: i64 = 2 * Timestamp::DAY;
+
 /// By how much a count must grow before an open window that was no alert is judged again, at
 /// the most: other evidence may have come meanwhile.
 const JUDGE_AGAIN: f64 = 1.25;
@@ -82,6 +85,8 @@ pub struct PartitionDetector {
     /// What keys have shown since it was last asked for.
     pub(crate) signs: Vec<Sign>,
     pub(crate) newest: Option<Timestamp>,
+    /// The time of the last row that was far ahead, if none has come since that was not.
+    ahead: Option<i64>,
     /// Buckets before this one are closed.
     pub(crate) open_from: i64,
     too_late: u64,
@@ -110,6 +115,7 @@ impl PartitionDetector {
             happened: BTreeMap::new(),
             signs: Vec::new(),
             newest: None,
+            ahead: None,
             open_from: i64::MIN,
             too_late: 0,
             without_key: 0,
@@ -151,8 +157,12 @@ impl PartitionDetector {
             let end = usage_batch.span_end(row).map(Timestamp::millis);
             let start = usage_batch.span_start(row).map(Timestamp::millis);
             let moment = end.unwrap_or(usage_batch.event_time(row).millis());
+            if self.is_far_ahead(moment) {
+                self.too_late += 1;
+                continue;
+            }
             self.advance(Timestamp::from_millis(moment), findings);
-            let requests = cell(usage_batch, CountField::Requests, row);
+            let requests = requests_of(usage_batch, row);
             let is_rolled = end.is_some() || start.is_some() || requests > 1;
             // A roll-up ends with its time; the window is the one before that moment.
             let inside = if is_rolled { moment - 1 } else { moment };
@@ -172,12 +182,27 @@ impl PartitionDetector {
         self.close_until(bucket_of(minute_of(newest.millis() + beyond)), findings);
     }
 
+    /// Returns whether a row is far ahead of all others before it, and alone in that: a wrong
+    /// clock must not end the day for everybody. The second row in a row that says so is
+    /// believed, since a stream may pause for days.
+    fn is_far_ahead(&mut self, moment: i64) -> bool {
+        let Some(newest) = self.newest else {
+            return false;
+        };
+        if moment - newest.millis() < FAR_AHEAD_MILLIS {
+            return false;
+        }
+        let known = self.ahead.replace(moment);
+        known.is_none_or(|known| (moment - known).abs() >= FAR_AHEAD_MILLIS)
+    }
+
     /// Moves time on: closes every window whose end the watermark has passed.
     fn advance(&mut self, time: Timestamp, findings: &mut dyn Findings) {
         if self.newest.is_some_and(|newest| newest >= time) {
             return;
         }
         self.newest = Some(time);
+        self.ahead = None;
         let open_from = bucket_of(minute_of(time.millis() - ALLOWED_LATENESS_MILLIS));
         if self.open_from == i64::MIN {
             self.open_from = open_from;
@@ -223,7 +248,7 @@ impl PartitionDetector {
             slot,
             inside,
             amounts: Amounts {
-                requests: cell(usage_batch, CountField::Requests, row),
+                requests: requests_of(usage_batch, row),
                 tokens,
                 cost_nanos: cost.unsigned_abs(),
             },
@@ -246,6 +271,7 @@ impl PartitionDetector {
         let minute = minute_of(inside);
         let bucket = bucket_of(minute);
         if bucket >= self.open_from {
+            self.state.born_by(slot, bucket);
             self.prepare(slot, bucket);
         } else if bucket >= self.state.windows.head_bucket(slot) + 2 {
             // The rings would forget them; all of them are closed and judged.
@@ -273,7 +299,7 @@ impl PartitionDetector {
             model: text(usage_batch, TextField::Model, row),
             requests: amounts.requests,
             cost_nanos: amounts.cost_nanos,
-            probes: (400..500).contains(&status) || operation.contains("list"),
+            probes: (400..500).contains(&status) || lists(operation),
         };
         let open = self.open.window(slot, bucket);
         open.is_used = true;
@@ -418,7 +444,7 @@ impl PartitionDetector {
             if sums[at] < next[at] {
                 continue;
             }
-            let again = (sums[at] as f64 * JUDGE_AGAIN).ceil() as u64 + 1;
+            let again = ((sums[at] as f64 * JUDGE_AGAIN).ceil() as u64).saturating_add(1);
             next[at] = again;
             let Some(observed) = (at < crate::signal::COUNTS)
                 .then(|| self.state.observed(case, signal))
@@ -441,7 +467,9 @@ impl PartitionDetector {
                 alpha * signal.share(),
             );
             let unit = case.prediction.unit(signal.channel());
-            next[at] = again.min((alone * unit).ceil() as u64).max(sums[at] + 1);
+            next[at] = again
+                .min((alone * unit).ceil() as u64)
+                .max(sums[at].saturating_add(1));
         }
         next
     }
@@ -466,6 +494,23 @@ fn first_thresholds(prediction: &Prediction) -> [u64; SIGNALS] {
 pub(crate) fn text(usage_batch: &UsageBatch, field: TextField, row: usize) -> Option<&str> {
     let column = usage_batch.text(field);
     (!column.is_null(row)).then(|| column.value(row))
+}
+
+/// Returns the requests of a row: one where it does not say.
+fn requests_of(usage_batch: &UsageBatch, row: usize) -> u64 {
+    match usage_batch.count(CountField::Requests).is_null(row) {
+        true => 1,
+        false => cell(usage_batch, CountField::Requests, row),
+    }
+}
+
+/// Returns whether an operation only lists what there is: `models.list`, `list_models`,
+/// `ListFoundationModels`.
+fn lists(operation: &str) -> bool {
+    operation.starts_with("List")
+        || operation
+            .split(['.', '_', '/', ':', ' '])
+            .any(|word| word == "list")
 }
 
 fn cell(usage_batch: &UsageBatch, field: CountField, row: usize) -> u64 {

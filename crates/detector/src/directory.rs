@@ -233,7 +233,8 @@ impl KeyDirectory {
         address: &str,
     ) -> Option<String> {
         let cidrs = &self.find(entity, at)?.cidrs;
-        let ip = address.parse::<IpAddr>().ok()?.to_canonical();
+        let first = address.split('/').next().unwrap_or(address);
+        let ip = first.parse::<IpAddr>().ok()?.to_canonical();
         let is_broken = !cidrs.is_empty()
             && !cidrs.iter().any(|cidr| cidr.contains(&ip))
             && !self.announced_value(entity, at, address);

@@ -43,6 +43,8 @@ pub(crate) struct Episode {
     /// The buckets in which the alarm was open last: from, and to where it has ended.
     active_from: i64,
     ended_at: Option<i64>,
+    /// The bucket from which on the key's new level waits to be accepted.
+    waits_from: i64,
     /// The highest severity that closed windows have shown.
     pub(crate) closed_severity: Severity,
     /// Money above the expected in the buckets closed since the episode began.
@@ -83,6 +85,7 @@ impl Episode {
             ended: false,
             active_from: bucket,
             ended_at: None,
+            waits_from: bucket,
             closed_severity: Severity::Info,
             closed_excess: Nanos::default(),
             recent_excess: Vec::new(),
@@ -144,7 +147,7 @@ impl Episode {
     /// What is learned of the bucket depends on this and not on when it is learned.
     pub(crate) fn quarantines(&self, bucket: i64) -> bool {
         self.active_from <= bucket
-            && bucket - self.active_from < ACCEPTED_AFTER_BUCKETS
+            && bucket - self.waits_from < ACCEPTED_AFTER_BUCKETS
             && self.ended_at.is_none_or(|ended| bucket < ended)
     }
 
@@ -181,7 +184,9 @@ impl Episode {
                     .iter()
                     .filter(|((trait_, _), _)| *trait_ == dimension)
             };
-            let total: u64 = of_dimension().map(|(_, (requests, _))| requests).sum();
+            let total = of_dimension()
+                .map(|(_, (requests, _))| *requests)
+                .fold(0, u64::saturating_add);
             let mut largest: Vec<_> = of_dimension().collect();
             largest.sort_by_key(|((_, text), (requests, _))| {
                 (std::cmp::Reverse(*requests), text.clone())
@@ -247,7 +252,7 @@ fn book(values: &mut Values, tally: &Tally, known: &Known, slot: usize) {
         for share in tally.shares(trait_) {
             let key = (trait_, share.text.clone());
             if let Some((requests, _)) = values.get_mut(&key) {
-                *requests += share.requests;
+                *requests = requests.saturating_add(share.requests);
             } else if values.len() < VALUES * Trait::ALL.len() {
                 let first_seen = known.is_unseen(slot, trait_, share.trait_hash);
                 values.insert(key, (share.requests, first_seen));

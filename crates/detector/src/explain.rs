@@ -198,7 +198,7 @@ fn sentence(finding: &Finding) -> String {
     );
     match finding.signal {
         Some(Signal::SlowTheft) => format!("above its level for days: {what}"),
-        Some(Signal::Marginal) => format!("beyond its busiest of the last week: {what}"),
+        Some(Signal::Marginal) => format!("far above its last seven days: {what}"),
         _ => what,
     }
 }
@@ -214,13 +214,13 @@ fn new_values(contributors: &[Contributor]) -> impl Iterator<Item = Evidence> {
                 other => other,
             };
             let place = match contributor.dimension.as_str() {
-                "source_ip" => "no address of its network was",
-                _ => "it was never",
+                "source_ip" => "its network is not among those",
+                _ => "it is not among those",
             };
             Evidence {
                 family: "novelty".to_owned(),
                 text: format!(
-                    "{what} {}: {place} seen on this key before; it makes {:.0} % of the requests",
+                    "{what} {}: {place} that this key is known by; it makes {:.0} % of the requests",
                     contributor.value,
                     100.0 * contributor.share
                 ),

@@ -6,7 +6,7 @@ use crate::grid::Grid;
 const EVERY_MINUTE: u64 = (1 << 60) - 1;
 
 /// The columns of grains: for each key the minutes of the hour in which its roll-ups end, and
-/// the longest span it declared.
+/// the last span it declared.
 pub(crate) struct Grains {
     minutes: Grid<u64>,
     span_minutes: Grid<u16>,
@@ -44,6 +44,12 @@ impl Grains {
         }
     }
 
+    /// Takes over the feed of another key.
+    pub(crate) fn copy(&mut self, from: usize, to: usize) {
+        self.minutes.set(to, self.minutes.get(from));
+        self.span_minutes.set(to, self.span_minutes.get(from));
+    }
+
     pub(crate) fn grow(&mut self) {
         self.minutes.grow(0);
         self.span_minutes.grow(0);
@@ -53,14 +59,20 @@ impl Grains {
     pub(crate) fn learn(&mut self, slot: usize, marks: Marks) {
         let minutes = self.minutes.get(slot) | marks.minutes;
         self.minutes.set(slot, minutes);
-        let span = self.span_minutes.get(slot).max(marks.span_minutes);
-        self.span_minutes.set(slot, span);
+        // The last span counts: one odd row must not make a feed coarse for good.
+        if marks.span_minutes > 0 {
+            self.span_minutes.set(slot, marks.span_minutes);
+        }
     }
 
     /// Returns the minutes that one delivery of the key's feed covers: 1 for single calls.
     pub(crate) fn minutes(&self, slot: usize) -> i64 {
         let span = i64::from(self.span_minutes.get(slot));
         let minutes = self.minutes.get(slot);
+        if minutes == EVERY_MINUTE {
+            // Single calls, whatever sums stand beside them.
+            return 1;
+        }
         if minutes == 0 {
             return span.max(1);
         }

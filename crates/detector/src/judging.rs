@@ -17,6 +17,7 @@ use crate::signal::{
 };
 use crate::state::{NEWBORN_BUCKETS, State};
 use crate::tail::neg_ln_sf_negative_binomial;
+use crate::tally::Share;
 use crate::windows::Channel;
 
 /// Age in buckets from which a scale is judged: before, the key's own usage says too little.
@@ -50,6 +51,9 @@ const STRANGE_PART: f64 = 0.2;
 /// Strange requests, and their ratio to what is expected, from which they are an exceedance.
 const STRANGE_REQUESTS: u64 = 3;
 const STRANGE_RATIO: f64 = 0.1;
+
+/// A new key that does what one of three does says nothing.
+const ORDINARY_BIRTH: f64 = 0.3;
 
 /// From which factor on the requests of a new model are dearer, and the power by which that
 /// is rare.
@@ -89,9 +93,9 @@ enum Callers {
 
 /// How much of a case's usage is new to the key.
 #[derive(Clone, Copy, Debug, Default)]
-struct Newness {
+pub(crate) struct Newness {
     /// Requests of the bucket and of the hour from new networks.
-    strange_bucket: u64,
+    pub(crate) strange_bucket: u64,
     strange_hour: u64,
     /// Requests of the bucket with new clients and on new models.
     new_client: u64,
@@ -118,23 +122,17 @@ impl State {
         round
     }
 
-    fn newness(&self, case: &Case<'_>) -> Newness {
+    pub(crate) fn newness(&self, case: &Case<'_>) -> Newness {
         let (slot, bucket) = (case.slot, case.bucket);
-        let has_changes = case.directory.has_changes(case.entity);
         let new = |trait_: Trait| -> u64 {
             let shares = case.open.tally.shares(trait_).iter();
             shares
-                .filter(|share| self.known.is_new(slot, trait_, share.trait_hash, bucket))
-                .filter(|share| {
-                    !has_changes
-                        || !case.directory.announced_value(
-                            case.entity,
-                            start_of(bucket + 1),
-                            &share.text,
-                        )
-                })
+                .filter(|share| self.is_news(case, trait_, share))
                 .map(|share| share.requests)
-                .sum()
+                .fold(
+                    case.open.tally.new_beyond[trait_ as usize],
+                    u64::saturating_add,
+                )
         };
         let strange_bucket = new(Trait::Network);
         let before = (bucket - 5..bucket)
@@ -142,10 +140,22 @@ impl State {
             .sum::<u64>();
         Newness {
             strange_bucket,
-            strange_hour: before + strange_bucket,
+            strange_hour: before.saturating_add(strange_bucket),
             new_client: new(Trait::Client),
             new_model: new(Trait::Model),
         }
+    }
+
+    /// Returns whether a value is new to the key and was not announced.
+    pub(crate) fn is_news(&self, case: &Case<'_>, trait_: Trait, share: &Share) -> bool {
+        self.known
+            .is_new(case.slot, trait_, share.trait_hash, case.bucket)
+            && !(case.directory.has_changes(case.entity)
+                && case.directory.announced_value(
+                    case.entity,
+                    start_of(case.bucket + 1),
+                    &share.text,
+                ))
     }
 
     /// Returns who is behind a rise of a window to `observed` requests where `expected` were:
@@ -227,7 +237,12 @@ impl State {
             family: signal.family(),
             signal: Some(signal),
             metric: signal.metric(),
-            window: signal.scale().window(case.bucket, case.minute),
+            window: match signal {
+                // Gathered by blocks, shown by the last day.
+                Signal::SlowTheft => Scale::Day,
+                signal => signal.scale(),
+            }
+            .window(case.bucket, case.minute),
             observed: observed * natural,
             expected: expected * natural,
             low: band.0 * natural,
@@ -399,6 +414,9 @@ impl State {
                 3.0,
             ),
         ] {
+            if case.prediction.grain > signal.scale().minutes() {
+                continue;
+            }
             let expected = case.prediction.count(requests).mean();
             let ratio = count as f64 / (expected + slack);
             if count < STRANGE_REQUESTS || ratio < STRANGE_RATIO {
@@ -542,18 +560,15 @@ impl State {
         if newness.new_model < 3 || newness.new_model * 10 < requests {
             return;
         }
-        let is_new = |hash| {
-            self.known
-                .is_new(case.slot, Trait::Model, hash, case.bucket)
-        };
         let new = || {
             let shares = case.open.tally.shares(Trait::Model).iter();
-            shares.filter(|share| is_new(share.trait_hash))
+            shares.filter(|share| self.is_news(case, Trait::Model, share))
         };
         let Some(largest) = new().max_by_key(|share| (share.requests, share.text.clone())) else {
             return;
         };
-        let cost: u64 = new().map(|share| share.cost_nanos).sum();
+        let cost = new().map(|share| share.cost_nanos);
+        let cost = cost.fold(0, u64::saturating_add);
         let usual = case.prediction.unit(Channel::Cost);
         let factor = cost as f64 / newness.new_model as f64 / usual.max(1.0);
         // Models are tried out all the time, rarely one that costs ten times as much.
@@ -598,7 +613,10 @@ impl State {
     fn judge_probing(&self, case: &Case<'_>, round: &mut Round) {
         round.has_data(Voice::Probing);
         let (probes, requests) = (case.open.tally.probes, case.open.tally.requests);
-        if probes < 5 || case.prediction.age_buckets < judged_from(Scale::TenMinutes) {
+        if probes < 5
+            || case.prediction.grain > 10
+            || case.prediction.age_buckets < judged_from(Scale::TenMinutes)
+        {
             return;
         }
         // What is usual of the key's usual volume, not of the volume that is judged.
@@ -641,6 +659,9 @@ impl State {
         let Some(returning) = self.returning(case.slot, case.bucket) else {
             return;
         };
+        if case.open.tally.requests == 0 {
+            return;
+        }
         let requests = self
             .windows
             .hours_until(case.slot, Channel::Requests, case.bucket, 7);
@@ -682,6 +703,9 @@ impl State {
         let cost = self.windows.hour_ending(slot, Channel::Cost, bucket);
         let dollars = cost as f64 / Nanos::USD as f64;
         let chance = self.population.busiest_chance(requests as f64, dollars);
+        if case.open.tally.requests == 0 || chance > ORDINARY_BIRTH {
+            return;
+        }
         let episodes = self.population.rate(Happening::Birth) * chance;
         let finding = Finding {
             family: Family::Newborn,

@@ -62,6 +62,12 @@ impl Known {
         self.born_day.grow(day_of(bucket) as u16);
     }
 
+    /// Notes that a key was born no later than with a bucket.
+    pub(crate) fn born_by(&mut self, slot: usize, bucket: i64) {
+        let born = self.born_day.get(slot).min(day_of(bucket) as u16);
+        self.born_day.set(slot, born);
+    }
+
     /// Takes over what another key is known to use.
     pub(crate) fn copy(&mut self, from: usize, to: usize) {
         let row = self.values.row(from).to_vec();
@@ -111,7 +117,9 @@ impl Known {
         {
             Some(at) => at,
             None => {
-                let oldest = (0..cells.len()).min_by_key(|&at| cells[at].last_day);
+                // Of those unused for equally long the one known for longest stays.
+                let oldest = (0..cells.len())
+                    .min_by_key(|&at| (cells[at].last_day, std::cmp::Reverse(cells[at].first_day)));
                 let at = oldest.unwrap_or(0);
                 cells[at] = Value {
                     hash,

@@ -8,6 +8,8 @@ use crate::signal::{COUNTS, Signal};
 const PRIOR_DISPERSION: f32 = 0.3;
 const PRIOR_SQUARE: f32 = 0.25;
 const PRIOR_WINDOWS: f32 = 20.0;
+/// Counts beyond are taken for this: nothing that is squared here may overflow.
+const LARGEST: f32 = 1e12;
 /// The smallest weight of a window: a memory of some ten days of buckets.
 const LEAST_WEIGHT: f32 = 1.0 / 1440.0;
 
@@ -65,7 +67,7 @@ impl Spreads {
         (count, mean): (f32, f32),
         weight: f32,
     ) {
-        let mean = mean.max(1e-6);
+        let (count, mean) = (count.min(LARGEST), mean.clamp(1e-6, LARGEST));
         let share =
             (1.0 / (f32::from(self.windows.get(slot)) + PRIOR_WINDOWS)).max(LEAST_WEIGHT) * weight;
         // Windows with hardly anything expected say nothing about dispersion.

@@ -41,6 +41,8 @@ pub(crate) struct Newborn {
     pub(crate) is_birth: bool,
     pub(crate) busiest_requests: u64,
     pub(crate) busiest_nanos: u64,
+    /// Whether a bucket of it was closed.
+    pub(crate) is_counted: bool,
 }
 
 /// The columns, and the sparse tables of what only few keys have.
@@ -128,9 +130,6 @@ impl State {
             self.inherit(old, slot);
         } else if known_since.is_none() {
             let is_birth = bucket - first_bucket >= NEWBORN_BUCKETS;
-            if is_birth {
-                self.population.add(Happening::Birth);
-            }
             self.newborns.insert(
                 slot as u32,
                 Newborn {
@@ -138,9 +137,26 @@ impl State {
                     is_birth,
                     busiest_requests: 0,
                     busiest_nanos: 0,
+                    is_counted: false,
                 },
             );
         }
+    }
+
+    /// Notes that a key was born no later than with an open bucket: of its first rows the later
+    /// may have come first.
+    pub(crate) fn born_by(&mut self, slot: usize, bucket: i64) {
+        if self.baseline.age_buckets(slot, bucket) >= 0 {
+            return;
+        }
+        self.baseline.born_by(slot, bucket);
+        self.known.born_by(slot, bucket);
+        let last = self.last_active.get(slot).min(bucket as i32);
+        self.last_active.set(slot, last);
+        if let Some(newborn) = self.newborns.get_mut(&(slot as u32)) {
+            newborn.bucket = newborn.bucket.min(bucket);
+        }
+        self.first_bucket = self.first_bucket.map(|first| first.min(bucket));
     }
 
     fn inherit(&mut self, old: usize, new: usize) {

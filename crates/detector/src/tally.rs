@@ -24,6 +24,8 @@ pub(crate) struct Share {
     pub(crate) text: Arc<str>,
     pub(crate) requests: u64,
     pub(crate) cost_nanos: u64,
+    /// The hash of the first bits of an address, whatever system it belongs to.
+    pub(crate) place_hash: u32,
     /// The rule of the inventory that it breaks, in words; `None` before it was looked up.
     rule: Option<Option<Box<str>>>,
 }
@@ -77,6 +79,8 @@ pub(crate) struct Tally {
     pub(crate) with_address: u64,
     pub(crate) requests: u64,
     pub(crate) probes: u64,
+    /// Requests with new values beyond those that are told apart, by trait.
+    pub(crate) new_beyond: [u64; 3],
     /// Requests with values that looked new when they first came.
     pub(crate) novel: u64,
     /// The dearest row's cost of a request, in nano-dollars.
@@ -92,14 +96,14 @@ impl Tally {
         is_novel: &dyn Fn(Trait, u32) -> bool,
     ) -> bool {
         let (mut is_new, mut novel) = (false, false);
-        self.requests += call.requests;
+        self.requests = self.requests.saturating_add(call.requests);
         if call.probes {
-            self.probes += call.requests;
+            self.probes = self.probes.saturating_add(call.requests);
         }
         let of_one = call.cost_nanos.checked_div(call.requests).unwrap_or(0);
         self.dearest_nanos = self.dearest_nanos.max(of_one);
         if call.address.is_some() {
-            self.with_address += call.requests;
+            self.with_address = self.with_address.saturating_add(call.requests);
         }
         for (trait_, text) in [
             (Trait::Network, call.address),
@@ -117,7 +121,7 @@ impl Tally {
             }
         }
         if novel {
-            self.novel += call.requests;
+            self.novel = self.novel.saturating_add(call.requests);
         }
         is_new
     }
@@ -135,8 +139,8 @@ impl Tally {
         let text_hash = hash(text);
         let shares = &mut self.shares[trait_ as usize];
         if let Some(share) = shares.iter_mut().find(|share| share.text_hash == text_hash) {
-            share.requests += call.requests;
-            share.cost_nanos += call.cost_nanos;
+            share.requests = share.requests.saturating_add(call.requests);
+            share.cost_nanos = share.cost_nanos.saturating_add(call.cost_nanos);
             return (false, share.is_novel);
         }
         let trait_hash = match (trait_, call.asn) {
@@ -152,8 +156,13 @@ impl Tally {
                 text: texts.keep(text),
                 requests: call.requests,
                 cost_nanos: call.cost_nanos,
+                place_hash: network_hash(text),
                 rule: None,
             });
+        } else if is_novel {
+            // Which values stand by themselves depends on who came first; their sum does not.
+            let beyond = &mut self.new_beyond[trait_ as usize];
+            *beyond = beyond.saturating_add(call.requests);
         }
         (true, is_novel)
     }
@@ -181,28 +190,16 @@ impl Tally {
             .chain(broken(Trait::Model))
             .map(|(rule, _)| rule)
             .min()?;
-        let requests = |trait_| broken(trait_).map(|(_, requests)| requests).sum::<u64>();
+        let requests = |trait_| {
+            let requests = broken(trait_).map(|(_, requests)| requests);
+            requests.fold(0, u64::saturating_add)
+        };
         Some((rule, requests(Trait::Network).max(requests(Trait::Model))))
     }
 
     /// Returns the values of a dimension.
     pub(crate) fn shares(&self, trait_: Trait) -> &[Share] {
         &self.shares[trait_ as usize]
-    }
-
-    /// Returns the requests that came with a value that is new to the key.
-    pub(crate) fn new_requests(
-        &self,
-        trait_: Trait,
-        known: &Known,
-        slot: usize,
-        bucket: i64,
-    ) -> u64 {
-        self.shares(trait_)
-            .iter()
-            .filter(|share| known.is_new(slot, trait_, share.trait_hash, bucket))
-            .map(|share| share.requests)
-            .sum()
     }
 
     /// Teaches the key's known values what this bucket has shown.

@@ -46,18 +46,14 @@ impl PartitionDetector {
             return;
         };
         let state = &self.state;
-        let new_networks = case
+        let networks: Vec<u32> = case
             .open
             .tally
             .shares(Trait::Network)
             .iter()
-            .filter(|share| {
-                let hash = share.trait_hash;
-                state
-                    .known
-                    .is_new(case.slot, Trait::Network, hash, case.bucket)
-            });
-        let networks: Vec<u32> = new_networks.map(|share| share.trait_hash).collect();
+            .filter(|share| state.is_news(case, Trait::Network, share))
+            .map(|share| share.place_hash)
+            .collect();
         let entry = self.directory.entry(case.entity, raised_at);
         if networks.is_empty() && entry.is_none_or(|entry| entry.vendors.is_empty()) {
             return;
@@ -177,7 +173,10 @@ impl PartitionDetector {
     pub(crate) fn excess(&self, case: &Case<'_>) -> (Nanos, f64) {
         let above = |channel: Channel, signal: Signal| {
             let seen = self.state.windows.bucket(case.slot, channel, case.bucket) as f64;
-            let expected = case.prediction.count(signal).mean() * case.prediction.unit(channel);
+            // A roll-up of an hour brings the usage of an hour at once.
+            let deliveries = (case.prediction.grain as f64 / 10.0).max(1.0);
+            let usual = case.prediction.count(signal).mean() * deliveries;
+            let expected = usual * case.prediction.unit(channel);
             (seen - expected).max(0.0)
         };
         (

@@ -96,6 +96,43 @@ fn a_service_that_moves_to_another_network_raises_nothing() {
 }
 
 #[test]
+fn an_announced_network_is_quiet_for_as_long_as_it_is_new() {
+    let added = inventory(json!({"changes": [{
+        "time": then().plus(-Timestamp::HOUR), "type": "cidr_added", "key": KEY,
+        "cidr": "192.0.2.0/24",
+    }]}));
+    let mut calls = steady();
+    for call in calls.iter_mut().filter(|call| call.time >= then()) {
+        call.address = "192.0.2.40";
+    }
+    let alerts = run(
+        &added,
+        joined(calls, extra(45, 180, |call| call.address = "192.0.2.41")),
+    );
+    let by_caller = |alert: &&&Alert| {
+        let mut evidence = alert.evidence.iter();
+        evidence.any(|evidence| evidence.family == "caller")
+    };
+    assert_eq!(during(&alerts, 48).iter().filter(by_caller).count(), 0);
+}
+
+#[test]
+fn an_early_notice_is_confirmed_by_its_own_bucket() {
+    let more = extra(1, 9, |call| {
+        call.address = STRANGER;
+        call.cost_usd = 1.0;
+    });
+    let alerts = run(&Inventory::default(), joined(steady(), more));
+    let found = during(&alerts, 3);
+    assert!(found[0].raised_at.millis() - then().millis() < 2 * Timestamp::MINUTE);
+    assert_eq!((found[0].revision, found[0].first_seen), (0, then()));
+    let second = found[1];
+    assert_eq!((second.revision, second.first_seen), (1, then()));
+    assert!(second.cost_so_far_usd >= found[0].cost_so_far_usd);
+    assert!(second.severity >= found[0].severity);
+}
+
+#[test]
 fn an_announced_growth_is_quiet_and_more_than_that_is_not() {
     let announced = inventory(json!({"changes": [{
         "time": then().plus(-Timestamp::HOUR), "type": "expected_growth", "key": KEY,

@@ -1,6 +1,7 @@
 //! What the detector promises whatever the order, the cut or the key.
 
 mod families;
+mod hostile;
 mod support;
 
 use std::sync::Arc;

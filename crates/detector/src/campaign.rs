@@ -66,8 +66,9 @@ enum Bond {
 /// Joins the signs of all partitions.
 ///
 /// A bucket is judged once every partition has closed it, so that the order in which partitions
-/// are read does not show; a partition that falls behind the others by more than half an hour
-/// is not waited for.
+/// are read does not show. While the log is caught up with, partitions are read in any order and
+/// days apart: signs wait until [`Campaigns::catch_up`]. Afterwards a partition that falls behind
+/// the others by more than half an hour is not waited for.
 pub struct Campaigns {
     config: DetectorConfig,
     directory: Arc<KeyDirectory>,
@@ -75,11 +76,14 @@ pub struct Campaigns {
     signs: BTreeMap<Entity, Sign>,
     /// Signs of buckets that are not judged yet.
     waiting: BTreeMap<i64, Vec<Sign>>,
+    waiting_signs: usize,
     /// Keys that were told, each once a day, whatever bonds it has.
     told: BTreeMap<Entity, Told>,
     closed: Option<i64>,
 }
 
+/// How many signs wait at most while the log is caught up with; each is a few kilobytes.
+const MOST_WAITING: usize = 20_000;
 /// For how many buckets a partition is waited for.
 const PATIENCE_BUCKETS: i64 = 3;
 
@@ -91,6 +95,7 @@ impl Campaigns {
             directory,
             signs: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            waiting_signs: 0,
             told: BTreeMap::new(),
             closed: None,
         }
@@ -104,7 +109,21 @@ impl Campaigns {
                 .closed
                 .map_or(sign.bucket, |closed| sign.bucket.max(closed + 1));
             self.waiting.entry(bucket).or_default().push(sign);
+            self.waiting_signs += 1;
         }
+        while self.waiting_signs > MOST_WAITING {
+            // A long replay of the past: nobody is told of its oldest campaigns.
+            let Some((_, dropped)) = self.waiting.pop_first() else {
+                break;
+            };
+            self.waiting_signs -= dropped.len();
+        }
+    }
+
+    /// Judges every bucket that waits, once the log has been read to its end: whatever order its
+    /// partitions were read in, all signs of each bucket are there.
+    pub fn catch_up(&mut self) -> Vec<Alert> {
+        self.close_before(i64::MAX)
     }
 
     /// Judges every bucket that is closed, given the buckets up to which each partition is.
@@ -113,13 +132,17 @@ impl Campaigns {
         let (Some(least), Some(most)) = (least, most) else {
             return Vec::new();
         };
-        let until = least.max(most - PATIENCE_BUCKETS);
+        self.close_before(least.max(most - PATIENCE_BUCKETS))
+    }
+
+    fn close_before(&mut self, until: i64) -> Vec<Alert> {
         let mut alerts = Vec::new();
         while let Some((&bucket, _)) = self.waiting.first_key_value() {
             if bucket >= until {
                 break;
             }
             let signs = self.waiting.remove(&bucket).unwrap_or_default();
+            self.waiting_signs -= signs.len();
             alerts.extend(self.judge(bucket, signs));
             self.closed = Some(bucket);
         }

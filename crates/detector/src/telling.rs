@@ -137,7 +137,7 @@ impl PartitionDetector {
                     || now.ended != told.ended
                     || (now.closed && !told.closed)
                     || now.families > told.families
-                    || now.cost.get() > 2 * told.cost.get().max(Nanos::USD)
+                    || now.cost.get() > told.cost.get().max(Nanos::USD).saturating_mul(2)
             }
         };
         if !matters {

@@ -129,7 +129,11 @@ impl Pipeline {
             };
             if !ended && !run.vitals.caught_up.load(Ordering::Relaxed) && source.caught_up() {
                 info!("caught up with what was in the log at start");
+                run.catch_up().await?;
                 run.vitals.caught_up.store(true, Ordering::Relaxed);
+            }
+            if ended && source.caught_up() {
+                run.catch_up().await?;
             }
             let due = run.pending_rows >= self.checkpoint.rows
                 || run.last_checkpoint.elapsed() >= self.checkpoint.interval;
@@ -221,6 +225,15 @@ impl Run {
         self.pending_batches += 1;
         self.live.push(usage_batch);
         Ok(())
+    }
+
+    /// Records what the keys of all partitions have shown together, once all of the log is read.
+    async fn catch_up(&mut self) -> Result<(), Error> {
+        let alerts = match &mut self.stages {
+            Some(stages) => stages.catch_up(),
+            None => Vec::new(),
+        };
+        self.record_alerts(&alerts).await
     }
 
     /// Writes dead letters to the casebook and the topic; the offset does not pass before.

@@ -46,6 +46,8 @@ pub struct Stages {
     with_scores: bool,
     partitions: BTreeMap<Partition, PartitionState>,
     campaigns: Campaigns,
+    /// Whether the partitions are read side by side, and not one after another.
+    is_live: bool,
 }
 
 struct PartitionState {
@@ -64,6 +66,7 @@ impl Stages {
         Self {
             codec,
             campaigns: Campaigns::new(config.clone(), directory.clone()),
+            is_live: grouping == Grouping::All,
             config,
             directory,
             grouping,
@@ -139,6 +142,17 @@ impl Stages {
         (found.alerts, found.scores)
     }
 
+    /// Notes that the log has been read to where it ended at start, and returns what keys of
+    /// all partitions have shown together until then.
+    pub fn catch_up(&mut self) -> Vec<Alert> {
+        if self.is_live {
+            return Vec::new();
+        }
+        self.close_campaigns();
+        self.is_live = true;
+        self.campaigns.catch_up()
+    }
+
     /// Returns whether each key is judged yet, by which families, and why not.
     pub fn standings(&self) -> Vec<Standing> {
         self.partitions
@@ -151,6 +165,9 @@ impl Stages {
     fn close_campaigns(&mut self) -> Vec<Alert> {
         for state in self.partitions.values_mut() {
             self.campaigns.take(state.detector.take_signs());
+        }
+        if !self.is_live {
+            return Vec::new();
         }
         let open_from = self
             .partitions

@@ -7,7 +7,7 @@
 //!  a repeat?  slot    add          what is usual? how rare? how often? together?  └ Sign ─ Campaigns
 //! ```
 //!
-//! State is a structure of arrays: every column is a [`Grid`](grid::Grid) over all keys, and
+//! State is a structure of arrays: every column is a `Grid` over all keys, and
 //! what only few keys have stands in sparse tables beside them. Time is in the events: the crate
 //! does no I/O, reads no clock and spawns nothing. One [`PartitionDetector`] owns one partition;
 //! the same rows give the same alerts however they were cut into batches, and for any

@@ -8,6 +8,7 @@ use crate::clock::{BUCKETS_A_DAY, BUCKETS_AN_HOUR, MINUTES_A_BUCKET, ends_hour, 
 use crate::directory::Announced;
 use crate::grain::{Grains, Marks};
 use crate::grid::Grid;
+use crate::highest::Highest;
 use crate::judge::Expected;
 use crate::judging::UNIT_COST_REQUESTS;
 use crate::level::{Held, Levels};
@@ -48,6 +49,8 @@ pub(crate) struct Prediction {
     pub(crate) dearest: (f32, f32, f32),
     /// The share of requests that probe.
     pub(crate) probing_share: f32,
+    /// The most requests that the key has made in ten minutes and in an hour.
+    highest: [f32; 2],
     /// Minutes that one delivery of the feed covers.
     pub(crate) grain: i64,
     pub(crate) age_buckets: i64,
@@ -73,6 +76,18 @@ impl Prediction {
             _ => self.levels[0],
         };
         f64::from(level * self.ratios[DAY_HOURS - 1 - ago]) * self.unit(channel)
+    }
+
+    /// Returns the most requests that the key has made in a window of a scale; of longer ones
+    /// than an hour no more is known than that busy hours do not all follow each other.
+    pub(crate) fn highest_in(&self, scale: Scale) -> f64 {
+        let [ten_minutes, hour] = self.highest.map(f64::from);
+        match scale {
+            Scale::Minute | Scale::TenMinutes => ten_minutes,
+            Scale::Hour => hour,
+            Scale::SixHours => hour * 6f64.sqrt(),
+            Scale::Day => hour * 24f64.sqrt(),
+        }
     }
 
     /// Returns how much of a channel one request is.
@@ -116,6 +131,7 @@ pub(crate) struct Baseline {
     pub(crate) profiles: Profiles,
     spreads: Spreads,
     grains: Grains,
+    highest: Highest,
     marginal: Moments,
     unit_cost: Moments,
     dearest: Moments,
@@ -132,6 +148,7 @@ impl Baseline {
             profiles: Profiles::new(),
             spreads: Spreads::new(),
             grains: Grains::new(),
+            highest: Highest::new(),
             marginal: Moments::new(1.0, MARGINAL_MEMORY),
             unit_cost: Moments::new(0.5, COST_MEMORY),
             dearest: Moments::new(0.8, COST_MEMORY),
@@ -147,6 +164,7 @@ impl Baseline {
         self.profiles.grow();
         self.spreads.grow();
         self.grains.grow();
+        self.highest.grow();
         self.marginal.grow();
         self.unit_cost.grow();
         self.dearest.grow();
@@ -170,6 +188,7 @@ impl Baseline {
         self.profiles.copy(from, to);
         self.spreads.copy(from, to);
         self.grains.copy(from, to);
+        self.highest.copy(from, to);
         self.marginal.copy(from, to);
         self.unit_cost.copy(from, to);
         self.dearest.copy(from, to);
@@ -242,10 +261,31 @@ impl Baseline {
             unit_cost: self.unit_cost.get(slot),
             dearest: self.dearest.get(slot),
             probing_share: self.probing.get(slot),
+            highest: self.highest.get(slot),
             grain: self.grains.minutes(slot),
             age_buckets: self.age_buckets(slot, bucket),
             class: self.class(slot),
             announced,
+        }
+    }
+
+    /// Takes the hour that ends with a closed bucket for what is usual from now on.
+    pub(crate) fn adopt(&mut self, slot: usize, bucket: i64, windows: &Windows) {
+        let held: Held = [Channel::Requests, Channel::Tokens, Channel::Cost]
+            .map(|channel| windows.hour_ending(slot, channel, bucket));
+        let [requests, _, cost] = held;
+        if requests == 0 {
+            return;
+        }
+        let hours = self.profiles.ratio(slot, hour_of(bucket));
+        self.levels.adopt(slot, &held, hours);
+        let of_a_bucket = requests as f32 / BUCKETS_AN_HOUR as f32;
+        self.marginal.adopt(slot, of_a_bucket);
+        if cost > 0 {
+            let of_a_request = (cost as f64 / requests as f64).ln() as f32;
+            self.unit_cost.adopt(slot, of_a_request);
+            let dearest = self.dearest.get(slot).0.max(of_a_request);
+            self.dearest.adopt(slot, dearest);
         }
     }
 
@@ -267,6 +307,9 @@ impl Baseline {
         }
         self.marginal.learn(slot, held[0] as f32, lesson.weight);
         let requests = windows.hour_ending(slot, Channel::Requests, bucket);
+        let is_alarmed = lesson.weight < 1.0;
+        self.highest
+            .learn(slot, [held[0] as f32, requests as f32], is_alarmed);
         let cost = windows.hour_ending(slot, Channel::Cost, bucket);
         if held[0] > 0 && cost > 0 && requests >= UNIT_COST_REQUESTS {
             let mean = cost as f64 / requests as f64;
@@ -322,6 +365,7 @@ impl Baseline {
                 let hours = self.profiles.ratio(slot, hour) * share;
                 self.levels.learn_silence(slot, buckets, hours);
                 self.marginal.learn_zeros(slot, buckets);
+                self.highest.fade(slot, buckets);
             }
             if next == (hour + 1) * BUCKETS_AN_HOUR && buckets == BUCKETS_AN_HOUR {
                 self.learn_hour(slot, hour, 0.0, 1.0);
@@ -364,6 +408,7 @@ impl Baseline {
             + self.profiles.bytes()
             + self.spreads.bytes()
             + self.grains.bytes()
+            + self.highest.bytes()
             + self.marginal.bytes()
             + self.unit_cost.bytes()
             + self.dearest.bytes()

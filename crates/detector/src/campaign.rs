@@ -101,6 +101,11 @@ impl Campaigns {
         }
     }
 
+    /// Takes another inventory; what is judged from now on follows it.
+    pub fn set_directory(&mut self, directory: Arc<KeyDirectory>) {
+        self.directory = directory;
+    }
+
     /// Takes signs of one partition.
     pub fn take(&mut self, signs: Vec<Sign>) {
         for sign in signs {

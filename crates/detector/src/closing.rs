@@ -226,6 +226,7 @@ impl PartitionDetector {
         self.note(&case, &verdict);
         self.raise(&case, &verdict);
         self.settle(&case, &verdict);
+        self.accept(&case);
         let raised_at =
             Timestamp::from_millis((bucket + 1) * BUCKET_MILLIS + ALLOWED_LATENESS_MILLIS);
         self.tell_if_changed(&case, raised_at, findings);
@@ -345,7 +346,7 @@ impl PartitionDetector {
             .map(|notice| (notice.worst.clone(), notice.alert_rate)));
         if let Some((worst, alert_rate)) = found {
             match self.episodes.get_mut(&slot) {
-                Some(episode) if bucket - episode.last_exceedance <= SAME_EPISODE_BUCKETS => {
+                Some(episode) if episode.goes_on(bucket) => {
                     episode.exceed(bucket, &worst, alert_rate);
                 }
                 _ => {

@@ -299,7 +299,7 @@ impl PartitionDetector {
             model: text(usage_batch, TextField::Model, row),
             requests: amounts.requests,
             cost_nanos: amounts.cost_nanos,
-            probes: (400..500).contains(&status) || lists(operation),
+            probes: is_refusal(status) || lists(operation),
         };
         let open = self.open.window(slot, bucket);
         open.is_used = true;
@@ -502,6 +502,12 @@ fn requests_of(usage_batch: &UsageBatch, row: usize) -> u64 {
         true => 1,
         false => cell(usage_batch, CountField::Requests, row),
     }
+}
+
+/// Returns whether a status says that the caller asked for what it may not have. Too many
+/// requests (429) are no probing: they come with any rise, and volume speaks of those.
+fn is_refusal(status: u64) -> bool {
+    (400..500).contains(&status) && status != 429
 }
 
 /// Returns whether an operation only lists what there is: `models.list`, `list_models`,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use model::{Change, Entity, Inventory, KeyEntry, Timestamp};
+use model::{Change, Entity, Inventory, KeyEntry, LEVEL_ACCEPTED, Timestamp};
 
 /// How long an announced change holds that does not say until when.
 const DEFAULT_HOLDS: i64 = 7 * Timestamp::DAY;
@@ -202,6 +202,15 @@ impl KeyDirectory {
             })
     }
 
+    /// Returns when a person last took what a key does for its new normal, up to a moment.
+    pub(crate) fn accepted(&self, entity: &Entity, at: Timestamp) -> Option<Timestamp> {
+        let times = self
+            .changes(entity)
+            .filter(|change| change.kind == LEVEL_ACCEPTED && change.time <= at)
+            .map(|change| change.time);
+        times.max()
+    }
+
     /// Returns the key that this one replaces, by its entry or an announced rotation.
     pub(crate) fn replaces(&self, entity: &Entity, at: Timestamp) -> Option<String> {
         let by_entry = self
@@ -366,6 +375,30 @@ mod tests {
         assert!(broken(early, "203.0.113.7", "gpt-5-mini"));
         assert!(broken(early, "198.51.100.7", "gpt-5"));
         assert!(!broken("2026-05-11T00:00:00Z", "203.0.113.7", "gpt-5-mini"));
+    }
+
+    #[test]
+    fn an_acceptance_is_known_from_its_time_on() {
+        let inventory = json!({"changes": [
+            {"time": "2026-05-10T00:00:00Z", "type": "level_accepted", "key": "key_1", "account": "acme"},
+            {"time": "2026-05-12T00:00:00Z", "type": "level_accepted", "key": "key_1", "account": "acme"},
+        ]});
+        let directory = KeyDirectory::new(&serde_json::from_value(inventory).unwrap());
+        let accepted = |time| directory.accepted(&entity("acme"), at(time));
+        assert_eq!(accepted("2026-05-09T23:59:59Z"), None);
+        assert_eq!(
+            accepted("2026-05-11T00:00:00Z"),
+            Some(at("2026-05-10T00:00:00Z"))
+        );
+        assert_eq!(
+            accepted("2026-05-13T00:00:00Z"),
+            Some(at("2026-05-12T00:00:00Z"))
+        );
+        assert!(
+            directory
+                .accepted(&entity("other"), at("2026-05-13T00:00:00Z"))
+                .is_none()
+        );
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub(crate) struct Episode {
     ended_at: Option<i64>,
     /// The bucket from which on the key's new level waits to be accepted.
     waits_from: i64,
+    /// When a person took it for the key's new normal.
+    pub(crate) accepted_at: Option<Timestamp>,
     /// The highest severity that closed windows have shown.
     pub(crate) closed_severity: Severity,
     /// Money above the expected in the buckets closed since the episode began.
@@ -86,6 +88,7 @@ impl Episode {
             active_from: bucket,
             ended_at: None,
             waits_from: bucket,
+            accepted_at: None,
             closed_severity: Severity::Info,
             closed_excess: Nanos::default(),
             recent_excess: Vec::new(),
@@ -141,6 +144,21 @@ impl Episode {
     pub(crate) fn end(&mut self, bucket: i64) {
         self.ended = true;
         self.ended_at = Some(bucket);
+    }
+
+    /// Ends the alarm because a person took it for the key's new normal.
+    pub(crate) fn accept(&mut self, at: Timestamp, bucket: i64) {
+        self.accepted_at = Some(at);
+        self.waits_from = bucket - ACCEPTED_AFTER_BUCKETS;
+        if !self.ended {
+            self.end(bucket);
+        }
+    }
+
+    /// Returns whether an exceedance in a bucket belongs to it; beyond what was accepted begins
+    /// another episode.
+    pub(crate) fn goes_on(&self, bucket: i64) -> bool {
+        self.accepted_at.is_none() && bucket - self.last_exceedance <= SAME_EPISODE_BUCKETS
     }
 
     /// Returns whether the alarm was open in a closed bucket and the level not yet accepted.

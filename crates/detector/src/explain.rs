@@ -127,6 +127,13 @@ fn evidence(episode: &Episode, telling: &Telling<'_>) -> Vec<Evidence> {
             neg_log_p: None,
         },
     ];
+    if let Some(at) = episode.accepted_at {
+        evidence.push(Evidence {
+            family: worst.family.as_str().to_owned(),
+            text: format!("accepted at {at} as what the key does from now on"),
+            neg_log_p: None,
+        });
+    }
     let mut told = vec![(worst.family, worst.note.is_some())];
     for finding in episode.fired.values() {
         let is_worst = (finding.family, finding.signal) == (worst.family, worst.signal);

@@ -44,7 +44,7 @@ impl Finding {
 /// How much more than the whole budget the shares may spend: signals see the same episodes, so
 /// that fewer are told than the sum of what each would tell. Measured on simulated keys
 /// (docs/detection.md).
-const OVERLAP: f64 = 1.4;
+pub(crate) const OVERLAP: f64 = 4.0;
 
 /// Families that are counted as one when they speak together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

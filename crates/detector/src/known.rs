@@ -132,6 +132,16 @@ impl Known {
         cells[at].last_day = cells[at].last_day.max(day);
     }
 
+    /// Takes every value that was first seen since a bucket for the key's own.
+    pub(crate) fn accept(&mut self, slot: usize, since: i64) {
+        let day = day_of(since);
+        for value in self.values.row_mut(slot) {
+            if i64::from(value.first_day) >= day {
+                value.first_day = (day - NEW_DAYS - 1) as u16;
+            }
+        }
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.values.bytes() + self.born_day.bytes()
     }
@@ -165,6 +175,15 @@ mod tests {
         assert!(is_new(&known, 10));
         assert!(!is_new(&known, 12));
         assert!(!known.is_new(0, Trait::Network, 1, on_day(9)));
+    }
+
+    #[test]
+    fn what_was_accepted_is_new_no_more() {
+        let mut known = known();
+        known.learn(0, Trait::Network, 2, on_day(9));
+        known.accept(0, on_day(9));
+        assert!(!known.is_new(0, Trait::Network, 2, on_day(9)));
+        assert!(known.is_new(0, Trait::Network, 3, on_day(9)));
     }
 
     #[test]

@@ -23,6 +23,8 @@ const PRIOR_COUNT: f32 = 0.05;
 const PRIOR_HOURS: f32 = 0.1;
 /// The fast level is drawn to the slow one by half an hour of evidence.
 const FAST_PRIOR_HOURS: f32 = 0.5;
+/// What a level that a person has accepted is worth, in hours.
+const ADOPTED_HOURS: f32 = 24.0;
 /// How many requests the size of a request is remembered over.
 const UNIT_MEMORY_REQUESTS: f64 = 500.0;
 
@@ -91,6 +93,20 @@ impl Levels {
         } else {
             1.0
         }
+    }
+
+    /// Takes the amounts of an hour that is worth `hours` at profile 1 for the level, as if it
+    /// had been so for a day.
+    pub(crate) fn adopt(&mut self, slot: usize, amounts: &Held, hours: f32) {
+        let mut sums = [ADOPTED_HOURS; CHANNELS + 1];
+        for channel in LEVELLED {
+            let count = amounts[channel as usize] as f32 / self.unit(slot, channel);
+            sums[channel as usize] = count / hours.max(0.05) * ADOPTED_HOURS;
+        }
+        self.slow.row_mut(slot).copy_from_slice(&sums);
+        self.fast
+            .row_mut(slot)
+            .copy_from_slice(&sums.map(|sum| sum / ADOPTED_HOURS));
     }
 
     /// Learns a closed bucket: the amounts in the channels' own units, and its `hours` at

@@ -17,6 +17,7 @@
 //! How it decides is in `docs/detection.md`; why windows are judged while open in
 //! `docs/adr/0003`, why families share a budget in `docs/adr/0009`.
 
+mod acceptance;
 mod baseline;
 mod brief;
 mod calibration;
@@ -32,6 +33,7 @@ mod explain;
 mod finding;
 mod grain;
 mod grid;
+mod highest;
 mod joint;
 mod judge;
 mod judging;

@@ -48,6 +48,11 @@ impl Moments {
         }
     }
 
+    /// Takes a value for the mean; the deviation stays as it was.
+    pub(crate) fn adopt(&mut self, slot: usize, value: f32) {
+        self.cells.row_mut(slot)[0] = value;
+    }
+
     /// Learns `count` observations of 0.
     pub(crate) fn learn_zeros(&mut self, slot: usize, count: i64) {
         let least = self.least;

@@ -58,6 +58,15 @@ impl OpenWindows {
         self.by_bucket.get(&bucket)?.get(&(slot as u32))
     }
 
+    /// Forgets what is expected of a key's open windows: its baseline has jumped.
+    pub(crate) fn forget_expectations(&mut self, slot: usize) {
+        for windows in self.by_bucket.values_mut() {
+            if let Some(window) = windows.get_mut(&(slot as u32)) {
+                window.prediction = None;
+            }
+        }
+    }
+
     /// Returns the first bucket that has any window.
     pub(crate) fn first_bucket(&self) -> Option<i64> {
         self.by_bucket.first_key_value().map(|(bucket, _)| *bucket)

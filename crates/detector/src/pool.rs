@@ -60,7 +60,7 @@ const FIXED: f64 = 65_536.0;
 /// thefts are few among many.
 pub(crate) const GOVERNED_AT: f64 = 20.0;
 /// How much the governor may change what is asked of a class of keys.
-const GOVERNOR: std::ops::RangeInclusive<f64> = 0.2..=3.0;
+const GOVERNOR: std::ops::RangeInclusive<f64> = 0.2..=2.0;
 /// The evidence, in expected episodes, that the governor starts with.
 const GOVERNOR_PRIOR: f64 = 8.0;
 

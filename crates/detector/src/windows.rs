@@ -135,6 +135,11 @@ impl Windows {
         }
     }
 
+    /// Takes back what came from new networks: they are the key's own now.
+    pub(crate) fn clear_strange(&mut self, slot: usize) {
+        self.strange.row_mut(slot).fill(0);
+    }
+
     fn holds(&self, slot: usize, bucket: i64) -> bool {
         let head = self.head_bucket(slot);
         bucket <= head && bucket > head - BUCKETS

@@ -68,12 +68,16 @@ impl KeyEntry {
     }
 }
 
+/// The type of a change by which a person takes what a key does for its new normal.
+pub const LEVEL_ACCEPTED: &str = "level_accepted";
+
 /// One announced change; types that are not understood are kept and shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// When it takes effect; it is not known before.
     pub time: Timestamp,
-    /// cidr_added, model_added, expected_growth, key_rotated, vendor_notice, planned_activity, or another word.
+    /// cidr_added, model_added, expected_growth, key_rotated, vendor_notice, planned_activity,
+    /// level_accepted, or another word.
     #[serde(rename = "type")]
     pub kind: String,
     /// The key it is about.

@@ -45,7 +45,7 @@ pub use doors::{
 pub use event::{CountField, FlagField, Quality, TextField, UsageRow};
 pub use identity::{ActionId, AlertId, Entity, IncidentId};
 pub use incident::{Incident, IncidentState, Notice};
-pub use inventory::{Change, Inventory, KeyEntry};
+pub use inventory::{Change, Inventory, KeyEntry, LEVEL_ACCEPTED};
 pub use money::{MoneyError, Nanos};
 pub use record::{OffsetRange, Partition, Position, Record, Records};
 pub use secret::Secret;

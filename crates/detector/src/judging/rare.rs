@@ -3,6 +3,7 @@
 use model::{Metric, Nanos, Window};
 
 use super::Case;
+use super::volume::rises_over;
 use crate::clock::start_of;
 use crate::finding::{Finding, Round, Voice};
 use crate::population::{Happening, Population};
@@ -26,6 +27,13 @@ impl State {
             .hours_until(case.slot, Channel::Requests, case.bucket, 7);
         let rate = self.population.rate(Happening::Return);
         let episodes = rate * Population::returning_chance(requests as f64);
+        // Where nothing is known of who calls, a return is no rarer than its size is for the key.
+        let alone = if case.open.tally.with_address == 0 {
+            let record = requests as f64 / case.prediction.highest_in(Scale::Hour).max(1.0);
+            episodes.max(rate * rises_over(record))
+        } else {
+            episodes
+        };
         let days = returning.silent_hours / 24;
         let finding = Finding {
             family: Family::Dormancy,
@@ -41,13 +49,13 @@ impl State {
             high: 0.0,
             neg_ln_p: -episodes.ln(),
             size: 0.0,
-            episodes_per_day: episodes,
+            episodes_per_day: alone,
             share: DORMANCY_SHARE,
             note: Some(format!(
                 "the key was silent for {days} days and has made {requests} requests since it returned"
             )),
         };
-        round.add(finding, episodes);
+        round.add(finding, alone);
     }
 
     pub(super) fn judge_newborn(&self, case: &Case<'_>, round: &mut Round) {

@@ -1,11 +1,11 @@
 //! Volume and spend: how much, against what is expected of the key and who is behind it.
 
 use super::{Case, Newness, judged_from, scale_of};
+use crate::baseline::Prediction;
 use crate::calibration::Rarity;
 use crate::clock::{BUCKETS_A_DAY, MINUTES_A_BUCKET};
-use crate::finding::{Finding, Round, Voice};
+use crate::finding::{Finding, OVERLAP, Round, Voice};
 use crate::judge::{Expected, judge};
-use crate::pool::Class;
 use crate::signal::{Scale, Signal};
 use crate::state::State;
 use crate::windows::Channel;
@@ -13,16 +13,18 @@ use crate::windows::Channel;
 /// How often a day a key's usage legitimately rises to `f` times the usual and more is at least
 /// this over `f`, whatever the key's own past says, where its callers are all familiar: launches
 /// happen to steady keys too.
-const RISES_OF_FAMILIAR: f64 = 0.03;
-/// The same where nothing is known of the callers, for steady keys and, over a power of `f`, for
-/// others. (Of 178 clients of a large provider, in a week 10 % set a new maximum of ten minutes
-/// at 5 times the last week's or more, 5 % at 11 times, 1 % at 134 times.)
+const RISES_OF_FAMILIAR: f64 = 0.07;
+/// The same where nothing is known of the callers: for steady keys, and for others to `f` times
+/// the most they have made before, over a power of `f`. (Of 178 clients of a large provider, in
+/// a week 10 % set a new maximum of ten minutes at 5 times the last week's or more, 5 % at
+/// 11 times, 1 % at 134 times.)
 const RISES_OF_STEADY: f64 = 0.000_1;
 const RISES_OF_BURSTING: f64 = 0.03;
 const RISES_EXPONENT: f64 = 0.7;
 
-/// About the share of the budget that volume and spend have together.
-const VOLUME_SHARE: f64 = 0.47;
+/// The part of the budget that rises of volume and spend may take by themselves: a rise alone is
+/// an alert where such rises are less frequent than this part of what is stated.
+const RISES_PART: f64 = 0.66;
 
 /// Which part of the excess must come from strange networks, new models or clients for a rise
 /// not to be the familiar callers' own.
@@ -198,11 +200,10 @@ impl State {
             return;
         }
         let episodes = self.episodes(case, signal, rarity);
-        let factor = observed / expected.max(0.5);
         let (callers, beside_others) = self.callers(case, newness, (observed, expected));
-        let alone =
-            Self::rises(callers, case.prediction.class, factor) * signal.share() / VOLUME_SHARE;
-        let together = Self::rises(beside_others, case.prediction.class, factor);
+        let rises = |callers| rises(callers, case.prediction, signal, (observed, expected));
+        let alone = rises(callers) * signal.share() * OVERLAP / RISES_PART;
+        let together = rises(beside_others);
         let natural = unit / scale_of(signal.metric());
         let finding = Finding {
             family: signal.family(),
@@ -262,18 +263,32 @@ impl State {
         };
         (alone, callers)
     }
+}
 
-    /// Returns the least episodes a day of a rise by a factor, by who is behind it and how the
-    /// key bursts.
-    fn rises(callers: Callers, class: Class, factor: f64) -> f64 {
-        let factor = factor.max(1.0);
-        match callers {
-            Callers::Familiar => RISES_OF_FAMILIAR / factor,
-            Callers::Unknown if class.is_steady() => RISES_OF_STEADY / factor,
-            Callers::Unknown => RISES_OF_BURSTING * factor.powf(-RISES_EXPONENT),
-            Callers::Strange => 0.0,
+/// Returns the least episodes a day of a rise to `observed` requests where `expected` were, by
+/// who is behind it and how the key bursts.
+fn rises(
+    callers: Callers,
+    prediction: &Prediction,
+    signal: Signal,
+    (observed, expected): (f64, f64),
+) -> f64 {
+    let factor = (observed / expected.max(0.5)).max(1.0);
+    match callers {
+        Callers::Familiar => RISES_OF_FAMILIAR / factor,
+        Callers::Unknown if prediction.class.is_steady() => RISES_OF_STEADY / factor,
+        Callers::Unknown => {
+            let record = observed / prediction.highest_in(signal.scale()).max(1.0);
+            RISES_OF_BURSTING * rises_over(record)
         }
+        Callers::Strange => 0.0,
     }
+}
+
+/// Returns the part of rises that go to `record` times the most before and beyond, where
+/// nothing is known of the callers.
+pub(super) fn rises_over(record: f64) -> f64 {
+    record.max(1.0).powf(-RISES_EXPONENT)
 }
 
 /// Returns the smallest count, above `from`, whose judgement alone would be an alert at

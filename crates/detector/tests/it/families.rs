@@ -393,3 +393,53 @@ proptest! {
         prop_assert_eq!(closed(&shuffled), closed(&calls));
     }
 }
+
+/// A rise that goes on for six hours, and then for good; accepted after the first hour or not.
+fn level_shift(accepted: bool) -> Vec<Alert> {
+    let changes = if accepted {
+        json!({ "changes": [{
+            "time": then().plus(80 * Timestamp::MINUTE), "type": "level_accepted", "key": KEY,
+        }] })
+    } else {
+        json!({})
+    };
+    let more = extra(10, 26 * 60, |call| call.address = STRANGER);
+    run(&inventory(changes), joined(steady(), more))
+}
+
+#[test]
+fn an_accepted_level_ends_the_alarm_and_is_the_new_normal() {
+    let waiting = level_shift(false);
+    let last = during(&waiting, 20).pop().expect("an alert").clone();
+    assert!(!last.ended, "without a person it goes on: {last:?}");
+
+    let accepted = level_shift(true);
+    let told = during(&accepted, 26);
+    let last = told.last().expect("an alert");
+    assert!(last.ended && last.raised_at <= then().plus(2 * Timestamp::HOUR));
+    assert!(
+        last.evidence
+            .iter()
+            .any(|line| line.text.starts_with("accepted at"))
+    );
+    let ids: std::collections::BTreeSet<_> = told.iter().map(|alert| &alert.alert_id).collect();
+    assert_eq!(ids.len(), 1, "the new level raises nothing more");
+}
+
+#[test]
+fn beyond_what_was_accepted_is_another_alert() {
+    let changes = inventory(json!({ "changes": [{
+        "time": then().plus(80 * Timestamp::MINUTE), "type": "level_accepted", "key": KEY,
+    }] }));
+    let shift = extra(10, 26 * 60, |call| call.address = STRANGER);
+    let more: Vec<Call> = extra(1, 120, |call| {
+        call.time = call.time.plus(10 * Timestamp::HOUR);
+        call.address = "198.18.7.7";
+    });
+    let alerts = run(&changes, joined(joined(steady(), shift), more));
+    let ids: std::collections::BTreeSet<_> = during(&alerts, 14)
+        .iter()
+        .map(|alert| &alert.alert_id)
+        .collect();
+    assert_eq!(ids.len(), 2);
+}

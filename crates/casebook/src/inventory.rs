@@ -1,10 +1,30 @@
 //! The inventory: which keys there are, and what was announced about them.
 
-use model::{Entity, Inventory, KeyEntry};
+use model::{Alert, Change, Entity, Inventory, KeyEntry, LEVEL_ACCEPTED, Timestamp};
 use sha2::{Digest, Sha256};
+use sqlx::SqliteConnection;
 
+use crate::audit::{self, Event};
 use crate::error::{Doing, from_json, to_json};
 use crate::{Casebook, Error};
+
+/// The fact that counts changes of the inventory.
+const VERSION: &str = "inventory_version";
+
+/// A person takes what the key of an alert does for its new normal.
+#[derive(Clone, Copy, Debug)]
+pub struct Acceptance<'a> {
+    /// The alert.
+    pub alert: &'a Alert,
+    /// The event time from which on it holds.
+    pub from: Timestamp,
+    /// The wall clock's time.
+    pub now: Timestamp,
+    /// Who.
+    pub actor: &'a str,
+    /// Why.
+    pub reason: &'a str,
+}
 
 impl Casebook {
     /// Merges an inventory: a key replaces what is known of it, a new change is added.
@@ -30,19 +50,59 @@ impl Casebook {
             .doing("store a key")?;
         }
         for change in &inventory.changes {
-            let body = to_json("a change", change)?;
-            sqlx::query(
-                "INSERT INTO changes (change_id, time, body) VALUES (?1, ?2, ?3)
-                 ON CONFLICT DO NOTHING",
-            )
-            .bind(hex::encode(Sha256::digest(body.as_bytes())))
-            .bind(change.time.millis())
-            .bind(body)
-            .execute(&mut *transaction)
-            .await
-            .doing("store a change")?;
+            put_change(&mut transaction, change).await?;
         }
+        count_version(&mut transaction).await?;
         transaction.commit().await.doing("commit the inventory")
+    }
+
+    /// Takes what the key of an alert does for its new normal, with a line of the audit.
+    ///
+    /// # Errors
+    /// When it is not durable; then nothing of it is kept.
+    pub async fn accept_level(&self, acceptance: &Acceptance<'_>) -> Result<(), Error> {
+        let Acceptance {
+            alert,
+            from,
+            now,
+            actor,
+            reason,
+        } = *acceptance;
+        let details = [
+            ("provider", alert.provider.as_str()),
+            ("alert_id", alert.alert_id.as_str()),
+            ("by", actor),
+            ("reason", reason),
+        ];
+        let details = details.map(|(name, value)| (name.to_owned(), value.into()));
+        let change = Change {
+            time: from,
+            kind: LEVEL_ACCEPTED.to_owned(),
+            key: Some(alert.key_id.clone()),
+            account: Some(alert.account.clone()),
+            details: details.into_iter().collect(),
+        };
+        let mut transaction = self.write().await?;
+        put_change(&mut transaction, &change).await?;
+        count_version(&mut transaction).await?;
+        let event = Event {
+            time: now,
+            actor,
+            event: LEVEL_ACCEPTED,
+            subject: alert.alert_id.as_str(),
+            details: &serde_json::json!({ "key": alert.key_id, "reason": reason, "from": from }),
+        };
+        audit::append(&mut transaction, &event).await?;
+        transaction.commit().await.doing("commit an acceptance")
+    }
+
+    /// Returns a number that grows with every change of the inventory.
+    ///
+    /// # Errors
+    /// When the casebook cannot be read.
+    pub async fn inventory_version(&self) -> Result<i64, Error> {
+        let version = self.meta(VERSION).await?;
+        Ok(version.and_then(|text| text.parse().ok()).unwrap_or(0))
     }
 
     /// Returns the inventory: keys by provider, account and key; changes by time.
@@ -93,4 +153,31 @@ impl Casebook {
         .doing("read a key")?;
         body.map(|body| from_json("a key", &body)).transpose()
     }
+}
+
+async fn put_change(connection: &mut SqliteConnection, change: &Change) -> Result<(), Error> {
+    let body = to_json("a change", change)?;
+    sqlx::query(
+        "INSERT INTO changes (change_id, time, body) VALUES (?1, ?2, ?3)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(hex::encode(Sha256::digest(body.as_bytes())))
+    .bind(change.time.millis())
+    .bind(body)
+    .execute(connection)
+    .await
+    .doing("store a change")?;
+    Ok(())
+}
+
+async fn count_version(connection: &mut SqliteConnection) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO meta (key, value) VALUES (?1, '1')
+         ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1",
+    )
+    .bind(VERSION)
+    .execute(connection)
+    .await
+    .doing("count a change of the inventory")?;
+    Ok(())
 }

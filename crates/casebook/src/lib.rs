@@ -32,11 +32,13 @@ mod migrations;
 mod outbox;
 mod record;
 mod row;
+mod standings;
 mod store;
 
 pub use alerts::{AlertFilter, AlertRevision};
 pub use error::Error;
 pub use incidents::OpenTotals;
+pub use inventory::Acceptance;
 pub use links::Links;
 pub use outbox::{Delivery, DeliveryState, OutboxCounts, OutboxEntry};
 pub use record::RecordedAlerts;

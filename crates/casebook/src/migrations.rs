@@ -6,7 +6,10 @@ use crate::Error;
 use crate::error::Doing;
 
 /// Every migration in order; each ends by setting `user_version` to its place, counted from 1.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_initial.sql"),
+    include_str!("../migrations/0002_standings.sql"),
+];
 
 /// Brings the schema to the newest version.
 ///

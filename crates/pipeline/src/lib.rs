@@ -17,6 +17,7 @@ mod deliver;
 mod error;
 mod run;
 mod stages;
+mod upkeep;
 mod vitals;
 
 pub use deliver::Deliverer;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::backoff::Backoff;
+use crate::upkeep::Upkeep;
 use crate::{Error, PipelineVitals, Staged, Stages};
 
 /// How often the loop looks up when nothing arrives.
@@ -98,6 +99,7 @@ impl Pipeline {
             pending_rows: 0,
             pending_batches: 0,
             last_checkpoint: Instant::now(),
+            upkeep: Upkeep::default(),
             started: None,
             summary: RunSummary::default(),
             stages: Some(self.stages),
@@ -135,6 +137,9 @@ impl Pipeline {
             if ended && source.caught_up() {
                 run.catch_up().await?;
             }
+            if let Some(stages) = &mut run.stages {
+                run.upkeep.keep(stages, &run.casebook, ended).await;
+            }
             let due = run.pending_rows >= self.checkpoint.rows
                 || run.last_checkpoint.elapsed() >= self.checkpoint.interval;
             if ended || due {
@@ -167,6 +172,7 @@ struct Run {
     pending_rows: usize,
     pending_batches: usize,
     last_checkpoint: Instant,
+    upkeep: Upkeep,
     started: Option<Instant>,
     summary: RunSummary,
 }

@@ -75,6 +75,15 @@ impl Stages {
         }
     }
 
+    /// Takes another inventory; what is judged from now on follows it.
+    pub fn set_directory(&mut self, directory: &Arc<KeyDirectory>) {
+        self.directory = directory.clone();
+        for state in self.partitions.values_mut() {
+            state.detector.set_directory(directory.clone());
+        }
+        self.campaigns.set_directory(directory.clone());
+    }
+
     /// Asks for the score of every judged window.
     pub fn with_scores(mut self) -> Self {
         self.with_scores = true;

@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Act(ActArgs),
     /// Undo an action.
     Undo(UndoArgs),
+    /// Take what an alert's key does for its new normal.
+    Accept(AcceptArgs),
     /// List alerts.
     Alerts(ListArgs),
     /// Say why an alert was raised, with a plot.
@@ -239,6 +241,21 @@ pub(crate) struct UndoArgs {
     /// The outcome as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  spikewatch accept alt_0123 --reason 'the new product is live'")]
+pub(crate) struct AcceptArgs {
+    /// The alert's id, or the beginning of it.
+    #[arg(value_name = "ALERT")]
+    pub(crate) alert: String,
+    /// Why; kept in the audit.
+    #[arg(long, value_name = "R")]
+    pub(crate) reason: String,
+    /// Do not ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -52,6 +52,7 @@ async fn run(cli: Cli) -> anyhow::Result<std::process::ExitCode> {
         Command::Sql(args) => commands::sql::run(config, args).await,
         Command::Act(args) => commands::act::act(config, args).await,
         Command::Undo(args) => commands::act::undo(config, args).await,
+        Command::Accept(args) => commands::accept::run(config, args).await,
         Command::Alerts(args) => commands::cases::alerts(config, args).await,
         Command::Explain(args) => commands::explain::run(config, args).await,
         Command::Incidents(args) => commands::cases::incidents(config, args).await,

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use casebook::Casebook;
-use model::{Change, DeadLetter, Entity, Inventory, KeyEntry, Position, Reason};
+use casebook::{Acceptance, Casebook};
+use model::{Change, DeadLetter, Entity, Inventory, KeyEntry, Position, Reason, Severity};
 use serde_json::json;
 
-use crate::maker::hour;
+use crate::maker::{alert, hour};
 
 fn letter(offset: i64, reason: Reason) -> DeadLetter {
     DeadLetter {
@@ -95,4 +95,50 @@ async fn a_fact_is_replaced() {
     casebook.set_meta("prior", "1").await.unwrap();
     casebook.set_meta("prior", "2").await.unwrap();
     assert_eq!(casebook.meta("prior").await.unwrap().as_deref(), Some("2"));
+}
+
+#[tokio::test]
+async fn an_accepted_level_is_a_change_with_a_line_of_the_audit() {
+    let casebook = Casebook::in_memory().await.unwrap();
+    let alert = alert("acme", "key_1", Severity::High, hour(0));
+    let before = casebook.inventory_version().await.unwrap();
+    let acceptance = Acceptance {
+        alert: &alert,
+        from: hour(2),
+        now: hour(1),
+        actor: "ops",
+        reason: "the new product is live",
+    };
+    casebook.accept_level(&acceptance).await.unwrap();
+    assert!(casebook.inventory_version().await.unwrap() > before);
+    let changes = casebook.inventory().await.unwrap().changes;
+    let [change] = changes.as_slice() else {
+        panic!("{changes:?}");
+    };
+    assert_eq!(change.time, hour(2));
+    assert_eq!(change.kind, "level_accepted");
+    assert_eq!(change.key.as_deref(), Some("key_1"));
+    assert_eq!(change.details["reason"], "the new product is live");
+    let audit = casebook.audit(10).await.unwrap();
+    assert_eq!(audit.len(), 1);
+    assert_eq!(casebook.verify_audit().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn how_keys_stand_is_replaced_as_a_whole() {
+    let casebook = Casebook::in_memory().await.unwrap();
+    let standing = |key: &str, judged: bool| {
+        let entity = Entity {
+            provider: "openai".into(),
+            account: "acme".into(),
+            key: key.into(),
+        };
+        (entity, json!({ "judged": judged }))
+    };
+    let first = [standing("key_1", false), standing("key_2", false)];
+    casebook.put_standings(&first).await.unwrap();
+    let second = [standing("key_2", true)];
+    casebook.put_standings(&second).await.unwrap();
+    let known = casebook.standings::<serde_json::Value>(10).await.unwrap();
+    assert_eq!(known, second);
 }

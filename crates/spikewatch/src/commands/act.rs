@@ -114,7 +114,7 @@ async fn find(casebook: &Casebook, args: &ActArgs) -> anyhow::Result<Entity> {
 }
 
 /// Asks; returns the code to end with where the answer is not yes.
-fn unconfirmed(question: &str, yes: bool) -> anyhow::Result<Option<ExitCode>> {
+pub(crate) fn unconfirmed(question: &str, yes: bool) -> anyhow::Result<Option<ExitCode>> {
     if yes {
         return Ok(None);
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use casebook::AlertFilter;
+use casebook::{AlertFilter, Casebook};
 use model::{Alert, SeriesPoint};
 
 use crate::cli::ExplainArgs;
@@ -18,24 +18,28 @@ const PLOT_HOURS: usize = 72;
 const SEARCHED: u32 = 100_000;
 
 pub(crate) async fn run(file: Option<&Path>, args: ExplainArgs) -> anyhow::Result<ExitCode> {
-    let alerts = match &args.alerts {
-        Some(path) => read(path)?,
+    let alert = match &args.alerts {
+        Some(path) => find(read(path)?, &args.alert)?,
         None => {
             let casebook = wiring::existing_casebook(&config::load(file)?).await?;
-            let filter = AlertFilter {
-                limit: SEARCHED,
-                ..AlertFilter::default()
-            };
-            casebook.alerts(filter).await?
+            find_in(&casebook, &args.alert).await?
         }
     };
-    let alert = find(alerts, &args.alert)?;
     if args.json {
         println!("{}", serde_json::to_string(&alert)?);
     } else {
         print!("{}", explain(&alert));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the one alert of the casebook whose id begins so.
+pub(crate) async fn find_in(casebook: &Casebook, id: &str) -> anyhow::Result<Alert> {
+    let filter = AlertFilter {
+        limit: SEARCHED,
+        ..AlertFilter::default()
+    };
+    find(casebook.alerts(filter).await?, id)
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<Alert>> {

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod accept;
 pub(crate) mod act;
 pub(crate) mod backtest;
 pub(crate) mod cases;

@@ -1,0 +1,69 @@
+//! How each key stands: whether it is judged yet, by which families, and why not.
+
+use model::Entity;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::Row;
+
+use crate::error::{Doing, from_json, to_json};
+use crate::{Casebook, Error};
+
+impl Casebook {
+    /// Replaces what was known of how keys stand.
+    ///
+    /// # Errors
+    /// When it is not durable; then what was known stays.
+    pub async fn put_standings<S: Serialize>(
+        &self,
+        standings: &[(Entity, S)],
+    ) -> Result<(), Error> {
+        let mut transaction = self.write().await?;
+        sqlx::query("DELETE FROM standings")
+            .execute(&mut *transaction)
+            .await
+            .doing("clear the standings")?;
+        for (entity, standing) in standings {
+            sqlx::query(
+                "INSERT OR REPLACE INTO standings (provider, account, key_id, body)
+                 VALUES (?1, ?2, ?3, ?4)",
+            )
+            .bind(&entity.provider)
+            .bind(&entity.account)
+            .bind(&entity.key)
+            .bind(to_json("a standing", standing)?)
+            .execute(&mut *transaction)
+            .await
+            .doing("store a standing")?;
+        }
+        transaction.commit().await.doing("commit the standings")
+    }
+
+    /// Returns how keys stand, by provider, account and key.
+    ///
+    /// # Errors
+    /// When the casebook cannot be read.
+    pub async fn standings<S: DeserializeOwned>(
+        &self,
+        limit: u32,
+    ) -> Result<Vec<(Entity, S)>, Error> {
+        let rows = sqlx::query(
+            "SELECT provider, account, key_id, body FROM standings
+             ORDER BY provider, account, key_id LIMIT ?1",
+        )
+        .bind(limit)
+        .fetch_all(self.readers())
+        .await
+        .doing("read the standings")?;
+        rows.iter()
+            .map(|row| {
+                let text = |column| row.try_get::<String, _>(column).doing("read a standing");
+                let entity = Entity {
+                    provider: text("provider")?,
+                    account: text("account")?,
+                    key: text("key_id")?,
+                };
+                Ok((entity, from_json("a standing", &text("body")?)?))
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,79 @@
+//! What the loop does now and then beside its work: take over a changed inventory, and write
+//! down how keys stand.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use casebook::Casebook;
+use detector::KeyDirectory;
+use tracing::{info, warn};
+
+use crate::Stages;
+
+/// How often the inventory is looked at, and how often it is written down how keys stand.
+const LOOK: Duration = Duration::from_secs(5);
+const STANDINGS: Duration = Duration::from_secs(120);
+
+/// Of more keys than this it is not written down how they stand: it would take longer than it
+/// is worth.
+const STANDINGS_MAX: usize = 20_000;
+
+/// When each was last done.
+#[derive(Default)]
+pub(crate) struct Upkeep {
+    looked: Option<Instant>,
+    stood: Option<Instant>,
+    inventory_version: Option<i64>,
+}
+
+impl Upkeep {
+    /// Does what is due; what fails now is tried again later.
+    pub(crate) async fn keep(&mut self, stages: &mut Stages, casebook: &Casebook, ended: bool) {
+        if self.looked.is_none_or(|at| at.elapsed() >= LOOK) {
+            self.looked = Some(Instant::now());
+            self.look_at_inventory(stages, casebook).await;
+        }
+        if ended || self.stood.is_none_or(|at| at.elapsed() >= STANDINGS) {
+            self.stood = Some(Instant::now());
+            keep_standings(stages, casebook).await;
+        }
+    }
+
+    /// Takes over what a person has accepted or announced since the last look.
+    async fn look_at_inventory(&mut self, stages: &mut Stages, casebook: &Casebook) {
+        let version = match casebook.inventory_version().await {
+            Ok(version) => version,
+            Err(err) => return warn!(error = %err, "could not look at the inventory"),
+        };
+        // What was there at start the stages have from the beginning.
+        let known = self.inventory_version.replace(version);
+        if known.is_none_or(|known| known == version) {
+            return;
+        }
+        match casebook.inventory().await {
+            Ok(inventory) => {
+                stages.set_directory(&Arc::new(KeyDirectory::new(&inventory)));
+                info!(version, "took over a changed inventory");
+            }
+            Err(err) => {
+                self.inventory_version = known;
+                warn!(error = %err, "could not read the inventory");
+            }
+        }
+    }
+}
+
+async fn keep_standings(stages: &Stages, casebook: &Casebook) {
+    let (keys, ..) = stages.vitals();
+    if keys == 0 || keys > STANDINGS_MAX {
+        return;
+    }
+    let standings: Vec<_> = stages
+        .standings()
+        .into_iter()
+        .map(|standing| (standing.entity.clone(), standing))
+        .collect();
+    if let Err(err) = casebook.put_standings(&standings).await {
+        warn!(error = %err, "could not write down how keys stand");
+    }
+}

@@ -107,6 +107,11 @@ impl UsageBatch {
         self.time(2, row)
     }
 
+    /// Returns when a row became known: the broker's time of its record, else its event time.
+    pub fn known_at(&self, row: usize) -> Timestamp {
+        self.time(3, row).unwrap_or_default()
+    }
+
     fn time(&self, column: usize, row: usize) -> Option<Timestamp> {
         let column = self
             .columns
@@ -354,6 +359,7 @@ mod tests {
 
         assert_eq!(usage_batch.rows(), 2);
         assert_eq!(usage_batch.event_time(0).millis(), 1_777_896_000_123);
+        assert_eq!(usage_batch.known_at(0), usage_batch.event_time(0));
         assert_eq!(usage_batch.span_end(0), None);
         assert_eq!(usage_batch.span_start(1), rolled.time_start);
         assert_eq!(usage_batch.span_end(1), rolled.time_end);

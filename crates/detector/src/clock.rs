@@ -90,6 +90,13 @@ pub(crate) fn clocks_moved(hour: i64) -> i64 {
     0
 }
 
+/// Returns the first day of the month that a day is near, and how far the day is from it: -3 to
+/// -1 for the last three days of a month, 0 to 2 for the first three; `None` in between.
+pub(crate) fn month_edge(day: i64) -> Option<(i64, i64)> {
+    let first = (day - 2..=day + 3).find(|&near| civil(near).1 == 1)?;
+    Some((first, day - first))
+}
+
 /// Returns month, day of the month, and days of the month of a day since the epoch.
 ///
 /// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
@@ -128,6 +135,15 @@ mod tests {
         let monday = hour("2026-05-04T00:00:00Z");
         assert_eq!((hour_of_week(monday), day_bin(monday)), (0, 0));
         assert_eq!(day_bin(monday + 5 * 24 + 3), 27);
+    }
+
+    #[test]
+    fn months_have_two_edges() {
+        let edge = |text| month_edge(hour(text).div_euclid(24)).map(|(_, days)| days);
+        assert_eq!(edge("2026-04-30T00:00:00Z"), Some(-1));
+        assert_eq!(edge("2028-02-29T00:00:00Z"), Some(-1));
+        assert_eq!(edge("2026-05-03T00:00:00Z"), Some(2));
+        assert_eq!(edge("2026-05-15T00:00:00Z"), None);
     }
 
     #[test]

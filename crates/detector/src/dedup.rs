@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use model::Timestamp;
+use model::{CountField, FlagField, TextField, Timestamp, UsageRow};
 use twox_hash::XxHash3_128;
 
 /// The horizon in event time, and how many generations it is kept in.
@@ -27,6 +27,35 @@ pub struct Dedup {
 }
 
 impl Dedup {
+    /// Returns whether a row was seen within the horizon, and remembers it.
+    ///
+    /// What is restated is no repeat: a billing line, a sum or a roll-up with a span of the same
+    /// id and other amounts replaces what it said before, and of the rows that history then has
+    /// the newest by `known_at` counts.
+    pub fn is_repeat_row(&mut self, row: &UsageRow<'_>) -> bool {
+        let part = |field: TextField| row.text(field).unwrap_or_default();
+        let (provider, account) = (part(TextField::Provider), part(TextField::Account));
+        let may_be_restated = row.text(TextField::Kind) == Some("cost")
+            || row.flag(FlagField::Aggregate) == Some(true)
+            || row.time_start.is_some()
+            || row.time_end.is_some();
+        if !may_be_restated {
+            return self.is_repeat(provider, account, part(TextField::Id), row.time);
+        }
+        let amounts = [
+            CountField::Requests,
+            CountField::InputTokens,
+            CountField::OutputTokens,
+        ]
+        .map(|field| row.count(field));
+        let id = format!(
+            "{}\u{1f}{amounts:?}{:?}",
+            part(TextField::Id),
+            row.cost.map(|cost| cost.get())
+        );
+        self.is_repeat(provider, account, &id, row.time)
+    }
+
     /// Returns whether the event was seen within the horizon, and remembers it.
     pub fn is_repeat(&mut self, provider: &str, account: &str, id: &str, time: Timestamp) -> bool {
         self.scratch.clear();
@@ -96,6 +125,23 @@ mod tests {
         assert!(!dedup.is_repeat("openai", "acme", "evt_3", start.plus(60 * Timestamp::HOUR)));
         assert!(!dedup.is_repeat("openai", "acme", "evt_1", start.plus(60 * Timestamp::HOUR)));
         assert_eq!(dedup.repeats(), 2);
+    }
+
+    #[test]
+    fn a_restated_line_is_no_repeat_and_a_call_is_known_by_its_id_alone() {
+        let mut dedup = Dedup::default();
+        let mut row = UsageRow::at(Timestamp::parse("2026-05-04T12:00:00Z").unwrap());
+        row.set_text(TextField::Id, "line_1");
+        row.set_text(TextField::Kind, "cost");
+        for (usd, is_repeat) in [(4.0, false), (5.0, false), (5.0, true)] {
+            row.cost = Some(model::Nanos::from_usd(usd));
+            assert_eq!(dedup.is_repeat_row(&row), is_repeat, "{usd}");
+        }
+        row.set_text(TextField::Kind, "usage");
+        for (usd, is_repeat) in [(4.0, false), (5.0, true)] {
+            row.cost = Some(model::Nanos::from_usd(usd));
+            assert_eq!(dedup.is_repeat_row(&row), is_repeat, "{usd}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use columns::arrow::array::Array;
 use columns::{UsageBatch, decimal_cost};
-use model::{Alert, Anomaly, CountField, FlagField, TextField, Timestamp};
+use model::{Alert, Anomaly, CountField, TextField, Timestamp};
 
 use crate::baseline::Prediction;
 use crate::campaign::Sign;
@@ -15,8 +15,11 @@ use crate::directory::KeyDirectory;
 use crate::episode::{CALM_BUCKETS, Episode, SAME_EPISODE_BUCKETS};
 use crate::judging::{Case, invert};
 use crate::known::Trait;
+use crate::ledger::{Line, Unkeyed, arrived_at};
 use crate::open::{OpenWindow, OpenWindows};
 use crate::population::Happening;
+use crate::restated::Restated;
+use crate::scope::{Subject, without_key};
 use crate::signal::{SIGNALS, Signal};
 use crate::state::State;
 use crate::tally::Call;
@@ -29,6 +32,12 @@ const RING_LATENESS_MILLIS: i64 = Timestamp::HOUR;
 
 /// From how far ahead of the newest row on a single row is not believed: two days.
 const FAR_AHEAD_MILLIS: i64 = 2 * Timestamp::DAY;
+
+/// The same for the clock of billing lines, which come once a day at best: a month.
+const BILLED_FAR_AHEAD_MILLIS: i64 = 31 * Timestamp::DAY;
+
+/// The part of the budget, by entity-day, that usage without a key may spend.
+const WITHOUT_KEY_SHARE: f64 = 0.5;
 
 /// By how much a count must grow before an open window that was no alert is judged again, at
 /// the most: other evidence may have come meanwhile.
@@ -65,6 +74,9 @@ pub struct Vitals {
     pub too_late: u64,
     /// Rows without a key, or over many keys: they feed no key's baseline.
     pub without_key: u64,
+    /// Billing lines that are no usage, cover more than a day, or are alone in being far ahead:
+    /// they feed no ledger.
+    pub not_billed: u64,
     /// Everything before it has been seen, lateness allowed for; `None` before the first row.
     pub watermark: Option<Timestamp>,
 }
@@ -91,6 +103,16 @@ pub struct PartitionDetector {
     pub(crate) open_from: i64,
     too_late: u64,
     without_key: u64,
+    not_billed: u64,
+    /// Roll-ups that may be sent again.
+    restated: Restated,
+    /// Usage without a key: the same detector, with scopes in place of keys, and a state of its
+    /// own, so that keys are compared with keys only.
+    pub(crate) without: Option<Box<PartitionDetector>>,
+    unkeyed: Unkeyed,
+    /// How far billing lines have come, and the last that was far ahead of them.
+    billed: Option<i64>,
+    billed_ahead: Option<i64>,
 }
 
 /// One row's part in the windows.
@@ -119,11 +141,20 @@ impl PartitionDetector {
             open_from: i64::MIN,
             too_late: 0,
             without_key: 0,
+            not_billed: 0,
+            restated: Restated::default(),
+            without: None,
+            unkeyed: Unkeyed::default(),
+            billed: None,
+            billed_ahead: None,
         }
     }
 
     /// Takes another inventory; what is judged from now on follows it.
     pub fn set_directory(&mut self, directory: Arc<KeyDirectory>) {
+        if let Some(without) = &mut self.without {
+            without.set_directory(directory.clone());
+        }
         self.directory = directory;
     }
 
@@ -131,9 +162,16 @@ impl PartitionDetector {
     pub fn vitals(&self) -> Vitals {
         Vitals {
             keys: self.state.keys.len(),
-            state_bytes: self.state.bytes() + self.open.bytes(),
-            too_late: self.too_late,
+            state_bytes: self.state.bytes()
+                + self.open.bytes()
+                + self.restated.bytes()
+                + self
+                    .without
+                    .as_ref()
+                    .map_or(0, |without| without.vitals().state_bytes),
+            too_late: self.too_late + self.without.as_ref().map_or(0, |without| without.too_late),
             without_key: self.without_key,
+            not_billed: self.not_billed,
             watermark: self
                 .newest
                 .map(|newest| newest.plus(-ALLOWED_LATENESS_MILLIS)),
@@ -142,7 +180,23 @@ impl PartitionDetector {
 
     /// Takes what keys have shown in the buckets closed since the last call.
     pub fn take_signs(&mut self) -> Vec<Sign> {
+        if let Some(without) = &mut self.without {
+            // Campaigns are of keys.
+            without.signs.clear();
+        }
         std::mem::take(&mut self.signs)
+    }
+
+    /// Takes what was read since the last call that belongs to no key.
+    pub fn take_unkeyed(&mut self) -> Unkeyed {
+        std::mem::take(&mut self.unkeyed)
+    }
+
+    /// Returns the bucket up to which all that belongs to no key has been read: by the time of
+    /// live usage, or where there is none, by that of billing lines.
+    pub fn read_until(&self) -> Option<i64> {
+        let billed = self.billed.map(|billed| bucket_of(minute_of(billed)));
+        self.open_from().or(billed)
     }
 
     /// Returns the first bucket that is not closed, counted in ten minutes since the epoch;
@@ -154,23 +208,91 @@ impl PartitionDetector {
     /// Takes rows in the order in which they arrived.
     pub fn observe(&mut self, usage_batch: &UsageBatch, findings: &mut dyn Findings) {
         for row in 0..usage_batch.rows() {
+            if text(usage_batch, TextField::Kind, row) == Some("cost") {
+                self.bill(usage_batch, row);
+                continue;
+            }
             let end = usage_batch.span_end(row).map(Timestamp::millis);
-            let start = usage_batch.span_start(row).map(Timestamp::millis);
             let moment = end.unwrap_or(usage_batch.event_time(row).millis());
             if self.is_far_ahead(moment) {
                 self.too_late += 1;
                 continue;
             }
             self.advance(Timestamp::from_millis(moment), findings);
-            let requests = requests_of(usage_batch, row);
-            let is_rolled = end.is_some() || start.is_some() || requests > 1;
-            // A roll-up ends with its time; the window is the one before that moment.
-            let inside = if is_rolled { moment - 1 } else { moment };
-            if let Some(usage) = self.place(usage_batch, row, inside) {
-                let begin = start.or(end.map(|_| usage_batch.event_time(row).millis()));
-                let span = begin.map(|begin| moment - begin).filter(|&span| span > 0);
-                self.add(usage_batch, row, &usage, (moment, span), findings);
+            match Subject::of(usage_batch, row) {
+                Subject::Key(key) => self.count(usage_batch, row, key, findings),
+                Subject::Scope(scope) => {
+                    self.without_key += 1;
+                    self.count_without_key(usage_batch, row, &scope);
+                }
+                Subject::Nothing => self.without_key += 1,
             }
+        }
+    }
+
+    /// Counts a row for a key.
+    fn count(
+        &mut self,
+        usage_batch: &UsageBatch,
+        row: usize,
+        key: &str,
+        findings: &mut dyn Findings,
+    ) {
+        let end = usage_batch.span_end(row).map(Timestamp::millis);
+        let start = usage_batch.span_start(row).map(Timestamp::millis);
+        let moment = end.unwrap_or(usage_batch.event_time(row).millis());
+        let requests = requests_of(usage_batch, row);
+        let is_rolled = end.is_some() || start.is_some() || requests > 1;
+        // A roll-up ends with its time; the window is the one before that moment.
+        let inside = if is_rolled { moment - 1 } else { moment };
+        if let Some(usage) = self.place(usage_batch, row, key, inside) {
+            let begin = start.or(end.map(|_| usage_batch.event_time(row).millis()));
+            let span = begin.map(|begin| moment - begin).filter(|&span| span > 0);
+            self.add(usage_batch, row, &usage, (moment, span), findings);
+        }
+    }
+
+    /// Counts a row for a scope, with the machinery of keys.
+    fn count_without_key(&mut self, usage_batch: &UsageBatch, row: usize, scope: &str) {
+        let mut without = self.without.take().unwrap_or_else(|| {
+            let budget = WITHOUT_KEY_SHARE * self.config.false_alerts_per_1000_key_days;
+            let config = DetectorConfig {
+                false_alerts_per_1000_key_days: budget,
+                ..self.config.clone()
+            };
+            Box::new(Self::new(config, self.directory.clone()))
+        });
+        let mut alerts = Vec::new();
+        if let Some(newest) = self.newest {
+            without.advance(newest, &mut alerts);
+        }
+        without.count(usage_batch, row, scope, &mut alerts);
+        self.unkeyed
+            .alerts
+            .extend(alerts.into_iter().map(without_key));
+        self.without = Some(without);
+    }
+
+    /// Takes a billing line. It moves no watermark: its period may be long past, or not over.
+    fn bill(&mut self, usage_batch: &UsageBatch, row: usize) {
+        self.without_key += 1;
+        let arrived = arrived_at(usage_batch, row);
+        let is_ahead = self
+            .billed
+            .is_some_and(|billed| arrived - billed >= BILLED_FAR_AHEAD_MILLIS);
+        let agrees = |known: i64| (arrived - known).abs() < BILLED_FAR_AHEAD_MILLIS;
+        if is_ahead && !self.billed_ahead.replace(arrived).is_some_and(agrees) {
+            // As with live usage a wrong clock is not believed alone.
+            self.not_billed += 1;
+            return;
+        }
+        self.billed = self.billed.max(Some(arrived));
+        self.billed_ahead = None;
+        let clock = self.billed.max(self.newest.map(Timestamp::millis));
+        let bucket = clock.map_or(0, |clock| bucket_of(minute_of(clock)));
+        match Line::read(usage_batch, row) {
+            Some(line) => self.unkeyed.lines.push(Line { bucket, ..line }),
+            None => self.not_billed += 1,
         }
     }
 
@@ -180,6 +302,14 @@ impl PartitionDetector {
         // An hour until the last hourly window is past, an hour of calm, and the lateness.
         let beyond = (BUCKETS_AN_HOUR + CALM_BUCKETS + 2) * BUCKET_MILLIS;
         self.close_until(bucket_of(minute_of(newest.millis() + beyond)), findings);
+        if let Some(without) = &mut self.without {
+            let mut alerts = Vec::new();
+            without.advance(newest, &mut alerts);
+            without.finish(&mut alerts);
+            self.unkeyed
+                .alerts
+                .extend(alerts.into_iter().map(without_key));
+        }
     }
 
     /// Returns whether a row is far ahead of all others before it, and alone in that: a wrong
@@ -209,19 +339,25 @@ impl PartitionDetector {
         }
         if self.open_from < open_from {
             self.close_until(open_from, findings);
+            if let Some(without) = &mut self.without {
+                let mut alerts = Vec::new();
+                without.advance(time, &mut alerts);
+                self.unkeyed
+                    .alerts
+                    .extend(alerts.into_iter().map(without_key));
+            }
         }
     }
 
-    /// Finds a row's key and minute, or says why it has none.
-    fn place(&mut self, usage_batch: &UsageBatch, row: usize, inside: i64) -> Option<Usage> {
-        let key = text(usage_batch, TextField::Key, row);
-        let aggregate = usage_batch.flag(FlagField::Aggregate);
-        let kind = text(usage_batch, TextField::Kind, row).unwrap_or("usage");
-        let over_many = !aggregate.is_null(row) && aggregate.value(row);
-        let (Some(key), false, "usage" | "access") = (key, over_many, kind) else {
-            self.without_key += 1;
-            return None;
-        };
+    /// Finds the slot of a row's key and what it adds; `None` where it is too late or says
+    /// nothing new.
+    fn place(
+        &mut self,
+        usage_batch: &UsageBatch,
+        row: usize,
+        key: &str,
+        inside: i64,
+    ) -> Option<Usage> {
         let newest = self.newest.map_or(inside, Timestamp::millis);
         if inside < newest - RING_LATENESS_MILLIS {
             self.too_late += 1;
@@ -229,10 +365,6 @@ impl PartitionDetector {
         }
         let provider = text(usage_batch, TextField::Provider, row).unwrap_or_default();
         let account = text(usage_batch, TextField::Account, row).unwrap_or_default();
-        let (slot, is_new) = self.state.keys.slot(provider, account, key);
-        if is_new {
-            self.state.grow(slot, minute_of(inside), &self.directory);
-        }
         let tokens = cell(usage_batch, CountField::InputTokens, row).saturating_add(cell(
             usage_batch,
             CountField::OutputTokens,
@@ -244,14 +376,27 @@ impl PartitionDetector {
         } else {
             decimal_cost(costs.value(row)).get().max(0)
         };
+        let mut amounts = Amounts {
+            requests: requests_of(usage_batch, row),
+            tokens,
+            cost_nanos: cost.unsigned_abs(),
+        };
+        let has_span = usage_batch.span_start(row).is_some() || usage_batch.span_end(row).is_some();
+        if has_span && let Some(id) = text(usage_batch, TextField::Id, row) {
+            let names = [provider, account, id];
+            amounts = self.restated.difference(names, inside, amounts);
+            if amounts == Amounts::default() {
+                return None;
+            }
+        }
+        let (slot, is_new) = self.state.keys.slot(provider, account, key);
+        if is_new {
+            self.state.grow(slot, minute_of(inside), &self.directory);
+        }
         Some(Usage {
             slot,
             inside,
-            amounts: Amounts {
-                requests: requests_of(usage_batch, row),
-                tokens,
-                cost_nanos: cost.unsigned_abs(),
-            },
+            amounts,
         })
     }
 

@@ -246,22 +246,33 @@ impl Episode {
         open_requests: f64,
         burn: f64,
     ) -> Severity {
-        let usd = cost.to_usd();
         let requests = self.excess_requests + open_requests;
-        if usd < config.page_from_usd && requests < config.note_from_requests {
-            return Severity::Info;
-        }
-        if usd < config.page_from_usd {
-            return Severity::Low;
-        }
-        let (tenfold, fortyfold) = (10.0 * config.page_from_usd, 40.0 * config.page_from_usd);
-        if score >= 75.0 && (burn >= tenfold || usd >= fortyfold) {
-            Severity::Critical
-        } else if score >= 75.0 || burn >= tenfold {
-            Severity::High
-        } else {
-            Severity::Medium
-        }
+        severity_of(config, score, cost.to_usd(), requests, burn)
+    }
+}
+
+/// Returns how much an alert asks of a person: money and requests above the expected, and
+/// dollars an hour, decide whether it pages.
+pub(crate) fn severity_of(
+    config: &DetectorConfig,
+    score: f64,
+    usd: f64,
+    requests: f64,
+    burn: f64,
+) -> Severity {
+    if usd < config.page_from_usd && requests < config.note_from_requests {
+        return Severity::Info;
+    }
+    if usd < config.page_from_usd {
+        return Severity::Low;
+    }
+    let (tenfold, fortyfold) = (10.0 * config.page_from_usd, 40.0 * config.page_from_usd);
+    if score >= 75.0 && (burn >= tenfold || usd >= fortyfold) {
+        Severity::Critical
+    } else if score >= 75.0 || burn >= tenfold {
+        Severity::High
+    } else {
+        Severity::Medium
     }
 }
 

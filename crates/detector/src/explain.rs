@@ -1,8 +1,8 @@
 //! An episode in words: the alert.
 
 use model::{
-    Alert, AlertId, Contributor, Detector, Entity, Evidence, IncidentId, KeyEntry, Nanos, Severity,
-    Timestamp,
+    Alert, AlertId, Contributor, Detector, Entity, EntityLevel, Evidence, IncidentId, KeyEntry,
+    Nanos, Severity, Timestamp,
 };
 
 use crate::clock::start_of;
@@ -42,6 +42,7 @@ pub(crate) fn tell(episode: &Episode, telling: Telling<'_>) -> Alert {
         alert_id: AlertId::compute(telling.entity, episode.identity()),
         revision: episode.revision,
         raised_at: telling.raised_at,
+        entity_level: EntityLevel::Key,
         key_id: telling.entity.key.clone(),
         key_hint: telling.key_hint.map(str::to_owned),
         account: telling.entity.account.clone(),
@@ -49,6 +50,7 @@ pub(crate) fn tell(episode: &Episode, telling: Telling<'_>) -> Alert {
             .project
             .map(str::to_owned)
             .or_else(|| entry.and_then(|entry| entry.project.clone())),
+        service: None,
         provider: telling.entity.provider.clone(),
         vendor: None,
         stored_with: entry.map(|entry| entry.vendors.clone()).unwrap_or_default(),

@@ -12,10 +12,12 @@
 //! does no I/O, reads no clock and spawns nothing. One [`PartitionDetector`] owns one partition;
 //! the same rows give the same alerts however they were cut into batches, and for any
 //! interleaving within the allowed lateness the same alert ids. [`Campaigns`] joins what the
-//! keys of all partitions show.
+//! keys of all partitions show. [`Ledgers`] judges what has no key: usage without one, which goes
+//! the same way as that of keys but in a state of its own, and billing lines.
 //!
 //! How it decides is in `docs/detection.md`; why windows are judged while open in
-//! `docs/adr/0003`, why families share a budget in `docs/adr/0009`.
+//! `docs/adr/0003`, why families share a budget in `docs/adr/0009`, and what is judged without a
+//! key in `docs/adr/0011`.
 
 mod acceptance;
 mod baseline;
@@ -39,6 +41,7 @@ mod judge;
 mod judging;
 mod keys;
 mod known;
+mod ledger;
 mod level;
 mod moments;
 mod open;
@@ -46,6 +49,8 @@ mod peaks;
 mod pool;
 mod population;
 mod profile;
+mod restated;
+mod scope;
 mod signal;
 mod sources;
 mod spread;
@@ -62,5 +67,6 @@ pub use config::DetectorConfig;
 pub use dedup::Dedup;
 pub use detector::{Findings, PartitionDetector, Vitals};
 pub use directory::KeyDirectory;
+pub use ledger::{Ledgers, Unkeyed};
 pub use standing::{FamilyStanding, Standing};
 pub use tail::{neg_ln_sf_log_normal, neg_ln_sf_negative_binomial, neg_ln_sf_normal};

@@ -1,21 +1,28 @@
 //! Whether a key is judged yet, by which families, and why not.
 
-use model::{Entity, Timestamp};
-use serde::Serialize;
+use model::{Entity, EntityLevel, Timestamp};
+use serde::{Serialize, Serializer};
 
 use crate::clock::{BUCKETS_A_DAY, BUCKETS_AN_HOUR, start_of};
 use crate::detector::PartitionDetector;
 use crate::judging::judged_from;
 use crate::known::Trait;
+use crate::scope::Scope;
 use crate::signal::{Family, Scale};
 use crate::state::{DORMANT_HOURS, NEWBORN_BUCKETS};
 
-/// How a key stands.
+/// How a key stands, or what is used or billed without one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Standing {
-    /// Whose usage it is.
-    #[serde(flatten)]
+    /// What it is.
+    pub entity_level: EntityLevel,
+    /// Whose usage it is; without a key the key is empty, and then null on the wire.
+    #[serde(flatten, serialize_with = "names")]
     pub entity: Entity,
+    /// The project, where it is one's.
+    pub project: Option<String>,
+    /// The service that is billed.
+    pub service: Option<String>,
     /// When it was first seen, or known to exist.
     pub known_since: Timestamp,
     /// How it bursts: what it is compared with.
@@ -24,6 +31,22 @@ pub struct Standing {
     pub feed_minutes: i64,
     /// What each family of evidence can say.
     pub families: Vec<FamilyStanding>,
+}
+
+fn names<S: Serializer>(entity: &Entity, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Names<'a> {
+        provider: &'a str,
+        account: &'a str,
+        key: Option<&'a str>,
+    }
+    let key = Some(&*entity.key).filter(|key| !key.is_empty());
+    Names {
+        provider: &entity.provider,
+        account: &entity.account,
+        key,
+    }
+    .serialize(serializer)
 }
 
 /// Whether a family of evidence judges a key.
@@ -38,11 +61,22 @@ pub struct FamilyStanding {
 }
 
 impl PartitionDetector {
-    /// Returns how every key stands at the newest event time, in order of their names.
+    /// Returns how every key stands at the newest event time, in order of their names; then the
+    /// same of usage without a key.
     pub fn standings(&self) -> Vec<Standing> {
         let mut slots: Vec<usize> = (0..self.state.keys.len()).collect();
         slots.sort_by(|&a, &b| self.state.keys.compare(a, b));
-        slots.into_iter().map(|slot| self.standing(slot)).collect()
+        let keys = slots.into_iter().map(|slot| self.standing(slot));
+        let without = self.without.iter().flat_map(|without| {
+            without.standings().into_iter().map(|mut standing| {
+                let text = std::mem::take(&mut standing.entity.key);
+                let scope = Scope::read(&text);
+                standing.entity_level = scope.level;
+                standing.project = scope.project.map(str::to_owned);
+                standing
+            })
+        });
+        keys.chain(without).collect()
     }
 
     fn standing(&self, slot: usize) -> Standing {
@@ -61,6 +95,9 @@ impl PartitionDetector {
             Family::Rule,
         ];
         Standing {
+            entity_level: EntityLevel::Key,
+            project: None,
+            service: None,
             known_since: start_of(now - age),
             class: self.state.baseline.class(slot).words(),
             feed_minutes: self.state.baseline.grain(slot),

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AlertId, Detector, Entity, IncidentId, Metric, Nanos, Severity, Timestamp};
+use crate::{
+    AlertId, Detector, Entity, EntityLevel, IncidentId, Metric, Nanos, Severity, Timestamp,
+};
 
 /// One alert: one episode of one key, told once and then revised.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,7 +15,11 @@ pub struct Alert {
     pub revision: u32,
     /// The event time known when this revision was made: never earlier than the data it used.
     pub raised_at: Timestamp,
-    /// The key's id or fingerprint.
+    /// What it is about.
+    #[serde(default)]
+    pub entity_level: EntityLevel,
+    /// The key's id or fingerprint; empty where the entity has no key, and then null on the wire.
+    #[serde(with = "empty_is_null")]
     pub key_id: String,
     /// A masked form of the key, if one is known.
     pub key_hint: Option<String>,
@@ -21,6 +27,9 @@ pub struct Alert {
     pub account: String,
     /// The provider's project, if known.
     pub project: Option<String>,
+    /// The service that is billed, where it is one's.
+    #[serde(default)]
+    pub service: Option<String>,
     /// The provider.
     pub provider: String,
     /// The vendor that links the keys of a campaign; null for an alert on one key.
@@ -85,9 +94,36 @@ impl Alert {
         }
     }
 
+    /// Returns the name of what it is about: the key's id, or the level and name of what has none.
+    pub fn name(&self) -> String {
+        let of = |name: &str| format!("{} {name}", self.entity_level.as_str());
+        match self.entity_level {
+            EntityLevel::Key => self.key_id.clone(),
+            EntityLevel::Account => of(&self.account),
+            EntityLevel::Provider => of(&self.provider),
+            EntityLevel::Service => of(self.service.as_deref().unwrap_or_default()),
+            EntityLevel::Project => of(self.project.as_deref().unwrap_or_default()),
+        }
+    }
+
     /// Returns observed over expected, or `None` where nothing was expected.
     pub fn factor(&self) -> Option<f64> {
         (self.expected > 0.0).then(|| self.observed / self.expected)
+    }
+}
+
+/// Writes an empty text as null: on the wire an unknown is never an empty string.
+mod empty_is_null {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+        (!text.is_empty()).then_some(text).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<String, D::Error> {
+        Ok(Option::deserialize(deserializer)?.unwrap_or_default())
     }
 }
 

@@ -24,6 +24,38 @@ impl fmt::Display for Entity {
     }
 }
 
+/// What an alert is about: a key, or what is used or billed without one.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum EntityLevel {
+    /// One key.
+    #[default]
+    Key,
+    /// One service of a project or account.
+    Service,
+    /// One project or workspace of an account.
+    Project,
+    /// One account.
+    Account,
+    /// All accounts at one provider.
+    Provider,
+}
+
+impl EntityLevel {
+    /// Returns the stable word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Service => "service",
+            Self::Project => "project",
+            Self::Account => "account",
+            Self::Provider => "provider",
+        }
+    }
+}
+
 /// Hashes parts with a separator that cannot be forged from inside a part.
 fn computed(prefix: &str, parts: &[&str]) -> String {
     let mut hash = Sha256::new();
@@ -94,6 +126,22 @@ impl AlertId {
                 &start,
             ],
         ))
+    }
+}
+
+impl AlertId {
+    /// Computes the id of an episode of what has no key: usage or a ledger of `level`, told apart
+    /// from its like by `names`. No key has the same.
+    pub fn compute_without_key(
+        level: EntityLevel,
+        names: &[&str],
+        first_window_start: Timestamp,
+    ) -> Self {
+        let start = first_window_start.millis().to_string();
+        let mut parts = vec!["alert.v1 without key", level.as_str()];
+        parts.extend(names);
+        parts.push(&start);
+        Self(computed("alt", &parts))
     }
 }
 

@@ -43,7 +43,7 @@ pub use doors::{
     Receipt, RecordSink, RespondError, SourceError, StoreError, SystemClock,
 };
 pub use event::{CountField, FlagField, Quality, TextField, UsageRow};
-pub use identity::{ActionId, AlertId, Entity, IncidentId};
+pub use identity::{ActionId, AlertId, Entity, EntityLevel, IncidentId};
 pub use incident::{Incident, IncidentState, Notice};
 pub use inventory::{Change, Inventory, KeyEntry, LEVEL_ACCEPTED};
 pub use money::{MoneyError, Nanos};

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use codec::Codec;
 use columns::{UsageBatch, UsageBatchBuilder};
 use detector::{
-    Campaigns, Dedup, DetectorConfig, Findings, KeyDirectory, PartitionDetector, Standing,
+    Campaigns, Dedup, DetectorConfig, Findings, KeyDirectory, Ledgers, PartitionDetector, Standing,
 };
 use model::{
-    Alert, Anomaly, DeadLetter, EventSink, Partition, Position, Records, TextField, Timestamp,
-    UsageRow,
+    Alert, Anomaly, DeadLetter, EventSink, Partition, Position, Records, Timestamp, UsageRow,
 };
 
 /// Which records share windows and baselines.
@@ -46,6 +45,7 @@ pub struct Stages {
     with_scores: bool,
     partitions: BTreeMap<Partition, PartitionState>,
     campaigns: Campaigns,
+    ledgers: Ledgers,
     /// Whether the partitions are read side by side, and not one after another.
     is_live: bool,
 }
@@ -66,6 +66,7 @@ impl Stages {
         Self {
             codec,
             campaigns: Campaigns::new(config.clone(), directory.clone()),
+            ledgers: Ledgers::new(config.clone(), directory.clone()),
             is_live: grouping == Grouping::All,
             config,
             directory,
@@ -128,7 +129,8 @@ impl Stages {
         let Found {
             mut alerts, scores, ..
         } = found;
-        alerts.extend(self.close_campaigns());
+        let joined = self.join(&alerts);
+        alerts.extend(joined);
         Staged {
             usage_batch,
             alerts,
@@ -147,7 +149,10 @@ impl Stages {
         for state in self.partitions.values_mut() {
             state.detector.finish(&mut found);
         }
-        found.alerts.extend(self.close_campaigns());
+        let joined = self.join(&found.alerts);
+        found.alerts.extend(joined);
+        // Nothing more comes that could explain what is billed.
+        found.alerts.extend(self.ledgers.catch_up());
         (found.alerts, found.scores)
     }
 
@@ -157,32 +162,41 @@ impl Stages {
         if self.is_live {
             return Vec::new();
         }
-        self.close_campaigns();
+        let mut alerts = self.join(&[]);
         self.is_live = true;
-        self.campaigns.catch_up()
+        alerts.extend(self.campaigns.catch_up());
+        alerts.extend(self.ledgers.catch_up());
+        alerts
     }
 
-    /// Returns whether each key is judged yet, by which families, and why not.
+    /// Returns whether each key is judged yet, by which families, and why not; then the same of
+    /// what has no key.
     pub fn standings(&self) -> Vec<Standing> {
-        self.partitions
-            .values()
+        let partitions = self.partitions.values();
+        let mut standings: Vec<Standing> = partitions
             .flat_map(|state| state.detector.standings())
-            .collect()
+            .collect();
+        standings.extend(self.ledgers.standings());
+        standings
     }
 
-    /// Looks at what the keys of all partitions show together.
-    fn close_campaigns(&mut self) -> Vec<Alert> {
+    /// Looks at what all partitions show together: many keys at once, and what has no key.
+    /// `alerts` are those on keys that were just raised.
+    fn join(&mut self, alerts: &[Alert]) -> Vec<Alert> {
+        self.ledgers.hear(alerts);
         for state in self.partitions.values_mut() {
             self.campaigns.take(state.detector.take_signs());
+            self.ledgers.take(state.detector.take_unkeyed());
         }
         if !self.is_live {
-            return Vec::new();
+            return self.ledgers.relieve();
         }
-        let open_from = self
-            .partitions
-            .values()
-            .filter_map(|state| state.detector.open_from());
-        self.campaigns.close(open_from)
+        let detectors = || self.partitions.values().map(|state| &state.detector);
+        let open_from = detectors().filter_map(PartitionDetector::open_from);
+        let read_until = detectors().filter_map(PartitionDetector::read_until);
+        let mut alerts = self.campaigns.close(open_from);
+        alerts.extend(self.ledgers.close(read_until));
+        alerts
     }
 
     /// Returns keys with a baseline, bytes of state, and the lowest watermark.
@@ -191,7 +205,8 @@ impl Stages {
             .partitions
             .values()
             .map(|state| state.detector.vitals());
-        vitals.fold((0, 0, None), |(keys, bytes, watermark), vitals| {
+        let ledgers = self.ledgers.state_bytes();
+        vitals.fold((0, ledgers, None), |(keys, bytes, watermark), vitals| {
             let lowest = match (watermark, vitals.watermark) {
                 (Some(one), Some(other)) => Some(std::cmp::min(one, other)),
                 (one, other) => one.or(other),
@@ -222,12 +237,7 @@ struct OnceOnly<'d> {
 
 impl EventSink for OnceOnly<'_> {
     fn row(&mut self, row: &UsageRow<'_>, position: &Position) {
-        let part = |field: TextField| row.text(field).unwrap_or_default();
-        let (provider, account) = (part(TextField::Provider), part(TextField::Account));
-        if !self
-            .dedup
-            .is_repeat(provider, account, part(TextField::Id), row.time)
-        {
+        if !self.dedup.is_repeat_row(row) {
             self.builder.row(row, position);
         }
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use casebook::Casebook;
 use model::{
     Action, ActionId, ActionState, ActionStore, Alert, AlertId, Clock, Contributor, Detector,
-    Entity, Evidence, IncidentId, Metric, Nanos, Receipt, Rung, SeriesPoint, Severity, SystemClock,
-    Timestamp,
+    Entity, EntityLevel, Evidence, IncidentId, Metric, Nanos, Receipt, Rung, SeriesPoint, Severity,
+    SystemClock, Timestamp,
 };
 use server::{AppState, ServerConfig, Vitals};
 use tokio_util::sync::CancellationToken;
@@ -223,10 +223,12 @@ impl Story {
             alert_id: AlertId::compute(&entity, first_seen),
             revision: 4,
             raised_at: if ended { last } else { now.plus(-90_000) },
+            entity_level: EntityLevel::Key,
             key_id: entity.key,
             key_hint: Some("sk-…x7Qa".to_owned()),
             account: entity.account,
             project: Some("production".to_owned()),
+            service: None,
             provider: entity.provider,
             vendor: None,
             stored_with: self.vendors.iter().map(ToString::to_string).collect(),

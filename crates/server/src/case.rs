@@ -1,7 +1,7 @@
 //! Everything the casebook knows about one incident.
 
 use casebook::{AlertFilter, AlertRevision, Casebook, Delivery, Error, Links};
-use model::{Action, Alert, AuditEntry, Entity, Incident, IncidentId};
+use model::{Action, Alert, AuditEntry, Entity, EntityLevel, Incident, IncidentId};
 
 /// Alerts of one incident that are shown in full, the worst first.
 pub(crate) const ALERTS_MAX: u32 = 50;
@@ -65,10 +65,14 @@ impl Case {
     }
 }
 
-/// Returns the keys of alerts, each once, in the order of their worst alert.
+/// Returns the keys of alerts, each once, in the order of their worst alert. What has no key
+/// cannot be frozen.
 pub(crate) fn entities(alerts: &[Alert]) -> Vec<Entity> {
     let mut entities = Vec::new();
-    for alert in alerts {
+    let keys = alerts
+        .iter()
+        .filter(|alert| alert.entity_level == EntityLevel::Key);
+    for alert in keys {
         let entity = alert.entity();
         if !entities.contains(&entity) {
             entities.push(entity);

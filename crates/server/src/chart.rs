@@ -164,7 +164,7 @@ impl Chart {
             title: format!(
                 "{} of key {} over time",
                 noun(metric),
-                visible(&alert.key_id)
+                visible(&alert.name())
             ),
             description: description(alert, &points, peak),
         })

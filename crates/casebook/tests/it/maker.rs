@@ -1,8 +1,8 @@
 //! Makes alerts and casebooks for the tests.
 
 use model::{
-    Alert, AlertId, Contributor, Detector, Entity, Evidence, IncidentId, Metric, Nanos,
-    SeriesPoint, Severity, Timestamp,
+    Alert, AlertId, Contributor, Detector, Entity, EntityLevel, Evidence, IncidentId, Metric,
+    Nanos, SeriesPoint, Severity, Timestamp,
 };
 
 /// 2026-05-04T12:00:00Z, when the story begins.
@@ -24,10 +24,12 @@ pub(crate) fn alert(account: &str, key: &str, severity: Severity, first_seen: Ti
         alert_id: AlertId::compute(&entity, first_seen),
         revision: 0,
         raised_at: first_seen.plus(10 * Timestamp::MINUTE),
+        entity_level: EntityLevel::Key,
         key_id: entity.key,
         key_hint: None,
         account: entity.account,
         project: None,
+        service: None,
         provider: entity.provider,
         vendor: None,
         stored_with: Vec::new(),

@@ -2,6 +2,7 @@
 
 mod families;
 mod hostile;
+mod ledgers;
 mod support;
 
 use std::sync::Arc;

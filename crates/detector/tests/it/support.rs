@@ -1,7 +1,9 @@
 //! Calls of made-up keys as columns.
 
 use columns::{UsageBatch, UsageBatchBuilder};
-use model::{CountField, EventSink, Nanos, Partition, Position, TextField, Timestamp, UsageRow};
+use model::{
+    CountField, EventSink, FlagField, Nanos, Partition, Position, TextField, Timestamp, UsageRow,
+};
 
 /// One call or roll-up.
 #[derive(Clone, Debug)]
@@ -15,6 +17,9 @@ pub(crate) struct Call {
     pub(crate) model: &'static str,
     pub(crate) status: u64,
     pub(crate) span_start: Option<Timestamp>,
+    pub(crate) id: Option<&'static str>,
+    pub(crate) project: &'static str,
+    pub(crate) aggregate: bool,
 }
 
 impl Call {
@@ -29,6 +34,9 @@ impl Call {
             model: "gpt-5-mini",
             status: 200,
             span_start: None,
+            id: None,
+            project: "",
+            aggregate: false,
         }
     }
 }
@@ -62,7 +70,18 @@ pub(crate) fn batch(calls: &[Call]) -> UsageBatch {
         row.set_text(TextField::Kind, "usage");
         row.set_text(TextField::Provider, "openai");
         row.set_text(TextField::Account, call.account);
-        row.set_text(TextField::Key, call.key);
+        for (field, value) in [
+            (TextField::Key, call.key),
+            (TextField::Project, call.project),
+            (TextField::Id, call.id.unwrap_or_default()),
+        ] {
+            if !value.is_empty() {
+                row.set_text(field, value);
+            }
+        }
+        if call.aggregate {
+            row.flags[FlagField::Aggregate as usize] = Some(true);
+        }
         row.set_text(TextField::Model, call.model);
         row.set_text(TextField::SourceIp, call.address);
         row.set_count(CountField::Requests, call.requests);

@@ -1,6 +1,6 @@
 //! One alerted key, in sentences.
 
-use model::{Alert, Metric};
+use model::{Alert, EntityLevel, Metric};
 
 use super::{burn, named, names};
 use crate::chart::Chart;
@@ -51,7 +51,10 @@ impl KeySummary {
         let observed = value_and_unit(metric, alert.observed);
         let mut card = vec![
             format!("provider {}", named(&alert.provider, "not known")),
-            format!("key {}", named(&alert.key_id, "not known")),
+            match alert.entity_level {
+                EntityLevel::Key => format!("key {}", named(&alert.key_id, "not known")),
+                _ => named(&alert.name(), "not known"),
+            },
         ];
         if let Some(project) = &alert.project {
             card.push(format!("project {}", clean(project, NAME_CHARS)));
@@ -131,7 +134,7 @@ pub(super) fn key_name(alert: &Alert) -> String {
         .key_hint
         .as_deref()
         .filter(|hint| !hint.trim().is_empty());
-    named(hint.unwrap_or(&alert.key_id), "without an id")
+    named(hint.unwrap_or(&alert.name()), "without an id")
 }
 
 const fn what(metric: Metric) -> &'static str {

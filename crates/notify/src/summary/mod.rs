@@ -7,7 +7,7 @@ mod key;
 
 use std::collections::BTreeSet;
 
-use model::{Alert, Incident, IncidentState, Metric, Notice, Severity};
+use model::{Alert, EntityLevel, Incident, IncidentState, Metric, Notice, Severity};
 
 pub(crate) use key::KeySummary;
 use key::key_name;
@@ -197,7 +197,9 @@ fn steps(notice: &Notice, over: bool) -> Vec<String> {
 /// One command for each key, even if it has two episodes.
 fn commands<'a>(alerts: impl Iterator<Item = &'a Alert>, incident: &Incident) -> Vec<String> {
     let mut seen = BTreeSet::new();
+    // What has no key cannot be frozen.
     alerts
+        .filter(|alert| alert.entity_level == EntityLevel::Key)
         .map(Alert::entity)
         .filter(|entity| seen.insert(entity.clone()))
         .filter_map(|entity| freeze_command(&entity, &incident.incident_id))

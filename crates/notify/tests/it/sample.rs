@@ -1,8 +1,8 @@
 //! A notice as a real one looks: two keys of one account, stored with one vendor.
 
 use model::{
-    Alert, AlertId, Contributor, Detector, Entity, Evidence, Incident, IncidentId, IncidentState,
-    Metric, Nanos, Notice, SeriesPoint, Severity, Timestamp,
+    Alert, AlertId, Contributor, Detector, Entity, EntityLevel, Evidence, Incident, IncidentId,
+    IncidentState, Metric, Nanos, Notice, SeriesPoint, Severity, Timestamp,
 };
 
 /// 2026-05-04T02:00:00Z.
@@ -32,10 +32,12 @@ pub(crate) fn alert(key_id: &str) -> Alert {
         alert_id: AlertId::compute(&entity, START),
         revision: 0,
         raised_at: START.plus(3 * Timestamp::HOUR),
+        entity_level: EntityLevel::Key,
         key_id: key_id.to_owned(),
         key_hint: Some("sk-ant-…4f2a".to_owned()),
         account: entity.account,
         project: Some("chat".to_owned()),
+        service: None,
         provider: entity.provider,
         vendor: None,
         stored_with: vec!["braintrust".to_owned()],

@@ -160,7 +160,7 @@ fn key_rows(alerts: &[Alert]) -> Vec<KeyRow> {
         .filter(|(_, alert)| seen.insert(alert.entity()))
         .map(|(place, alert)| KeyRow {
             anchor: anchor(place),
-            key: visible(&alert.key_id),
+            key: visible(&alert.name()),
             hint: alert.key_hint.as_deref().map(visible),
             provider: unknown_if_empty(&alert.provider),
             project: visible(alert.project.as_deref().unwrap_or_default()),
@@ -199,7 +199,7 @@ fn alert_view((place, alert): (usize, &Alert)) -> AlertView {
     AlertView {
         anchor: anchor(place),
         id: alert.alert_id.to_string(),
-        key: visible(&alert.key_id),
+        key: visible(&alert.name()),
         severity: severity_word(alert.severity),
         sentence: capitalised(&verdict::of_alert(alert)),
         facts,

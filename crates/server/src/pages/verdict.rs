@@ -1,6 +1,6 @@
 //! One sentence that says what happened.
 
-use model::{Alert, Incident, IncidentState};
+use model::{Alert, EntityLevel, Incident, IncidentState};
 
 use super::account_name;
 use crate::case::Case;
@@ -12,8 +12,11 @@ pub(super) fn of_case(case: &Case) -> String {
     let account = account_name(&incident.account);
     let subject = match case.alerts.first() {
         Some(alert) if incident.keys == 1 => format!(
-            "Key {} of {account} {}",
-            visible(&alert.key_id),
+            "{} of {account} {}",
+            match alert.entity_level {
+                EntityLevel::Key => format!("Key {}", visible(&alert.key_id)),
+                _ => format!("The {}", visible(&alert.name())),
+            },
             of_alert(alert).trim_end_matches('.')
         ),
         _ => format!(

@@ -1,8 +1,8 @@
 //! Makes alerts and vitals for the tests.
 
 use model::{
-    Alert, AlertId, Contributor, Detector, Entity, Evidence, IncidentId, Metric, Nanos,
-    SeriesPoint, Severity, Timestamp,
+    Alert, AlertId, Contributor, Detector, Entity, EntityLevel, Evidence, IncidentId, Metric,
+    Nanos, SeriesPoint, Severity, Timestamp,
 };
 use server::Vitals;
 
@@ -52,10 +52,12 @@ pub(crate) fn alert(account: &str, key: &str, severity: Severity) -> Alert {
         alert_id: AlertId::compute(&entity, START),
         revision: 0,
         raised_at: START.plus(10 * Timestamp::MINUTE),
+        entity_level: EntityLevel::Key,
         key_id: entity.key,
         key_hint: None,
         account: entity.account,
         project: None,
+        service: None,
         provider: entity.provider,
         vendor: None,
         stored_with: vec!["braintrust".into()],

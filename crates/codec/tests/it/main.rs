@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
+mod envelopes;
 mod fixtures;
+mod formats;
 mod networks;
 
 use std::collections::BTreeSet;

@@ -1,0 +1,195 @@
+//! Every format that is read, in the order in which they are looked for.
+//!
+//! A format is a file of this folder with one [`Decoder`], and two lines here: the `mod` and the
+//! line of the table.
+
+mod anthropic_usage;
+mod bedrock;
+mod generic;
+mod identity;
+mod litellm;
+mod openai_costs;
+mod openai_usage;
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::json::Json;
+use crate::rejection::Rejection;
+use crate::rows::Rows;
+
+macro_rules! formats {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $module:ident;)*) => {
+        /// What the records of a topic are.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Format {
+            /// Spikewatch's own event, `schemas/usage.v1.schema.json`: one JSON object a record.
+            Native,
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Format {
+            /// Every format, in the order in which they are looked for.
+            pub const ALL: &'static [Format] = &[Format::Native, $(Format::$variant,)*];
+
+            /// Returns the stable name, as the settings have it.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    Format::Native => "native",
+                    $(Format::$variant => $name,)*
+                }
+            }
+        }
+
+        static DECODERS: &[&Decoder] = &[$(&$module::DECODER,)*];
+    };
+}
+
+// The order is that of detection: what is told by more particular names comes first, and
+// `generic`, which is told by a provider's usage object anywhere, last.
+formats! {
+    /// Pages, buckets and results of OpenAI's `/v1/organization/usage/…`.
+    OpenaiUsage = "openai.usage", openai_usage;
+    /// Pages, buckets and results of OpenAI's `/v1/organization/costs`.
+    OpenaiCosts = "openai.costs", openai_costs;
+    /// Pages, buckets and results of Anthropic's `/v1/organizations/usage_report/messages`.
+    AnthropicUsage = "anthropic.usage", anthropic_usage;
+    /// Model invocation logs of AWS Bedrock.
+    Bedrock = "bedrock", bedrock;
+    /// LiteLLM's standard logging payload.
+    Litellm = "litellm", litellm;
+    /// Anybody's own JSON: around a provider's usage object, or with a mapping in the settings.
+    Generic = "generic", generic;
+}
+
+/// How sure it is that a document is of a format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Confidence {
+    /// It has names that others have too.
+    Likely,
+    /// It has names or values that only this format has.
+    Certain,
+    /// The settings say so.
+    Set,
+}
+
+impl Confidence {
+    /// Returns the stable word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Likely => "likely",
+            Self::Certain => "certain",
+            Self::Set => "set",
+        }
+    }
+}
+
+/// How one format is told and read.
+pub(crate) struct Decoder {
+    pub(crate) format: Format,
+    /// Says from a few names whether a document is of the format.
+    pub(crate) signature: fn(Json<'_>) -> Option<Confidence>,
+    /// Reads a document into rows. A rejection ends the whole document: what may go wrong alone
+    /// stands inside of [`Rows::each`].
+    pub(crate) decode: for<'t> fn(&mut Rows<'_>, Json<'t>) -> Result<(), Rejection>,
+}
+
+/// Returns the decoder of a format; the native one needs none of this shape.
+pub(crate) fn decoder_of(format: Format) -> Option<&'static Decoder> {
+    let mut decoders = DECODERS.iter().copied();
+    decoders.find(|decoder| decoder.format == format)
+}
+
+/// Returns the first format whose signature a document has; `last` is looked at before all others,
+/// because the elements of a record are mostly of one kind.
+pub(crate) fn detect(
+    json: Json<'_>,
+    last: Option<(&'static Decoder, Confidence)>,
+) -> Option<(&'static Decoder, Confidence)> {
+    if !json.is_object() {
+        return None;
+    }
+    // Only what is particular to one format may go ahead of the order.
+    let last = last.filter(|(_, confidence)| *confidence == Confidence::Certain);
+    let last = last.into_iter().map(|(decoder, _)| decoder);
+    last.chain(DECODERS.iter().copied())
+        .find_map(|decoder| Some((decoder, (decoder.signature)(json)?)))
+}
+
+/// A name that no format has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no format has the name \"{name}\"; {}", suggestion(.nearest))]
+pub struct UnknownFormat {
+    /// The name that was asked for.
+    pub name: String,
+    /// The nearest names there are, best first.
+    pub nearest: Vec<&'static str>,
+}
+
+fn suggestion(nearest: &[&'static str]) -> String {
+    if nearest.is_empty() {
+        let names: Vec<_> = Format::ALL.iter().map(|format| format.name()).collect();
+        return format!("there are {}", names.join(", "));
+    }
+    format!("did you mean {}?", nearest.join(" or "))
+}
+
+impl Format {
+    /// Returns the format of that name.
+    ///
+    /// # Errors
+    /// [`UnknownFormat`], with the nearest names.
+    pub fn from_name(name: &str) -> Result<Self, UnknownFormat> {
+        if let Some(format) = Self::ALL.iter().find(|format| format.name() == name) {
+            return Ok(*format);
+        }
+        let mut near: Vec<(f64, &'static str)> = Self::ALL
+            .iter()
+            .map(|format| (strsim::jaro_winkler(name, format.name()), format.name()))
+            .filter(|(likeness, _)| *likeness > 0.75)
+            .collect();
+        near.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        Err(UnknownFormat {
+            name: name.to_owned(),
+            nearest: near.into_iter().take(3).map(|(_, name)| name).collect(),
+        })
+    }
+}
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
+        Self::from_name(name)
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back_to_formats_and_near_ones_are_suggested() {
+        for format in Format::ALL {
+            assert_eq!(Format::from_name(format.name()), Ok(*format));
+        }
+        let near = |name| Format::from_name(name).unwrap_err().nearest;
+        assert_eq!(near("openai.usages").first(), Some(&"openai.usage"));
+        assert_eq!(near("LiteLLM"), Vec::<&str>::new());
+        assert_eq!(near("lite_llm"), ["litellm"]);
+    }
+
+    #[test]
+    fn every_format_but_the_native_one_has_a_decoder_of_its_own() {
+        for format in &Format::ALL[1..] {
+            assert_eq!(decoder_of(*format).unwrap().format, *format);
+        }
+        assert!(decoder_of(Format::Native).is_none());
+    }
+}

@@ -92,8 +92,8 @@ fn epoch(text: &str) -> Option<Result<Option<Timestamp>, TimeError>> {
             let fraction: String = fraction.chars().chain("000".chars()).take(3).collect();
             number * 1000 + fraction.parse::<u128>().unwrap_or(0)
         }
-        0..100_000_000_000_000 => number,
-        0..100_000_000_000_000_000 => number / 1000,
+        100_000_000_000..100_000_000_000_000 => number,
+        100_000_000_000_000..100_000_000_000_000_000 => number / 1000,
         600_000_000_000_000_000..700_000_000_000_000_000 => {
             (number - TICKS_AT_EPOCH.min(number)) / 10_000
         }

@@ -115,12 +115,8 @@ fn a_bomb_is_no_bomb() {
     let part = STANDARD.encode(gzip(&vec![b' '; 3 << 20]));
     let message = format!(r#"{{"data":"{part}","messageId":"1"}}"#);
     let sink = decode(format!("[{}]", vec![message; 50].join(",")).as_bytes());
-    assert!(
-        sink.dead_letters[0].detail.contains("49 more: 1 empty")
-            || sink.dead_letters[0].detail.contains("49 more"),
-        "{:?}",
-        sink.dead_letters
-    );
+    let detail = &sink.dead_letters[0].detail;
+    assert!(detail.contains("49 more"), "{detail}");
 }
 
 #[test]

@@ -275,7 +275,7 @@ fn native_row<'a>(record: &Record<'a>, alone: bool) -> Option<UsageRow<'a>> {
     let payload = record.payload;
     let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
     let fits = payload.len() <= MAX_PAYLOAD_BYTES
-        && (alone || record.headers.is_empty())
+        && (alone || !envelope::is_in_headers(record.headers))
         && memchr::memmem::find(payload, b"\"time\"").is_some();
     if !fits {
         return None;

@@ -21,7 +21,7 @@ pub use frame::{SchemaError, SchemaId, Schemas};
 
 use std::borrow::Cow;
 
-use model::{Reason, Timestamp};
+use model::{Headers, Reason, Timestamp};
 
 use crate::decode::TopicChoice;
 use crate::formats::{self, Confidence};
@@ -77,6 +77,13 @@ fn text_of(payload: &[u8]) -> Result<&str, Rejection> {
         let detail = format!("not UTF-8 at byte {}", err.valid_up_to());
         Rejection::new(Reason::Encoding, detail)
     })
+}
+
+/// Returns whether the headers say anything of an envelope; most headers are of others.
+pub(crate) fn is_in_headers(headers: Headers<'_>) -> bool {
+    !headers.is_empty()
+        && (cloud_events::from_headers(headers).is_some()
+            || frame::schema_in_headers(headers).is_some())
 }
 
 /// Reads a whole record.

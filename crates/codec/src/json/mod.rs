@@ -9,6 +9,8 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
+
 pub use node::Unit;
 pub(crate) use node::{COST_LIMIT, Json, MAX_COUNT};
 
@@ -26,7 +28,9 @@ pub(crate) struct Tree<'a> {
     unescaped: String,
     nodes: Vec<Node>,
     /// The first member that was read although its object names it twice, or [`MISSING`].
-    ambiguous: std::cell::Cell<u32>,
+    ambiguous: Cell<u32>,
+    /// How many faults were named by their whole path.
+    named_faults: Cell<u32>,
 }
 
 /// No node.

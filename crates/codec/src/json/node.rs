@@ -15,6 +15,9 @@ pub(crate) const MAX_COUNT: u64 = 1_000_000_000_000;
 /// The first amount that the decimal column cannot hold, in nano-dollars.
 pub(crate) const COST_LIMIT: i64 = 1_000_000_000 * Nanos::USD;
 
+/// How many faults of a document are named by their whole path.
+const MAX_NAMED_FAULTS: u32 = 32;
+
 /// What an amount of money is counted in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -218,7 +221,16 @@ impl<'t> Json<'t> {
 
     /// Makes a rejection that names where this value is; `what` never quotes it.
     pub(crate) fn fault(self, reason: Reason, what: std::fmt::Arguments<'_>) -> Rejection {
-        Rejection::new(reason, format!("`{}` is {what}", self.place()))
+        // A path is found by walking from the root. A list of bad elements must not be walked
+        // once for each of them, and nobody reads more than the first.
+        let faults = &self.tree.named_faults;
+        faults.set(faults.get().saturating_add(1));
+        let place = if faults.get() <= MAX_NAMED_FAULTS {
+            self.place()
+        } else {
+            self.name().to_owned()
+        };
+        Rejection::new(reason, format!("`{place}` is {what}"))
     }
 
     /// Returns the nodes from this one to the first that is not inside of it.

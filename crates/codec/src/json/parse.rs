@@ -36,6 +36,7 @@ impl<'a> Tree<'a> {
             unescaped: parser.unescaped,
             nodes: parser.nodes,
             ambiguous: Cell::new(MISSING),
+            named_faults: Cell::new(0),
         })
     }
 }

@@ -220,6 +220,23 @@ fn an_identity_that_is_given_twice_is_refused() {
 }
 
 #[test]
+fn a_list_of_bad_elements_is_not_slow() {
+    let batch = format!(
+        "[{}]",
+        vec![r#"{"usage":{"prompt_tokens":-1}}"#; 30_000].join(",")
+    );
+    let start = std::time::Instant::now();
+    let (_, sink) = decode(&codec(), batch.as_bytes());
+    // Walking the list for each element takes minutes here.
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+    let detail = &sink.dead_letters[0].detail;
+    assert!(
+        detail.starts_with("element 0 of 30000: `0.usage.prompt_tokens` is"),
+        "{detail}"
+    );
+}
+
+#[test]
 fn the_settings_win_over_what_a_record_looks_like() {
     let topic = |format| codec().with_formats([("usage".to_owned(), format)]);
     let event = br#"{"time":"2026-05-04T12:00:00Z","requests":1}"#;

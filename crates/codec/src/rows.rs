@@ -97,7 +97,11 @@ impl<'w> Rows<'w> {
     /// starts, [`Reason::Number`] for a negative cost outside of billing lines.
     pub(crate) fn push(&mut self, json: Json<'_>, draft: Draft<'_>) -> Result<(), Rejection> {
         if let Some(twice) = json.tree().ambiguous() {
-            return Err(twice.fault(Reason::DuplicateField, format_args!("given twice")));
+            let what = match twice.inner_if_any().is_text() {
+                true => "given twice, or has a name inside of its text twice",
+                false => "given twice",
+            };
+            return Err(twice.fault(Reason::DuplicateField, format_args!("{what}")));
         }
         let Draft { mut row, time } = draft;
         row.time = match time.or(self.context.time) {

@@ -42,10 +42,10 @@ impl Unit {
 }
 
 /// A value of a document, or the absence of one.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Json<'t> {
-    tree: &'t Tree<'t>,
-    at: u32,
+    pub(super) tree: &'t Tree<'t>,
+    pub(super) at: u32,
 }
 
 impl<'t> Json<'t> {
@@ -63,8 +63,8 @@ impl<'t> Json<'t> {
                 if member.name() == name {
                     if found == MISSING {
                         found = member.at;
-                    } else if self.tree.ambiguous.get() == MISSING {
-                        self.tree.ambiguous.set(member.at);
+                    } else {
+                        self.tree.mark(member.at);
                     }
                 }
             }
@@ -241,7 +241,10 @@ impl<'t> Json<'t> {
 
     /// Names the way from the root, such as `usage.input_tokens` or `data.0.results`.
     pub(crate) fn place(self) -> String {
-        let mut place = String::new();
+        let mut place = match self.tree.outer {
+            Some((outer, at)) => Json::new(outer, at).place(),
+            None => String::new(),
+        };
         let mut here = Self::new(self.tree, 0);
         while here.at < self.at {
             let children = here.children().enumerate();

@@ -37,6 +37,7 @@ impl<'a> Tree<'a> {
             nodes: parser.nodes,
             ambiguous: Cell::new(MISSING),
             named_faults: Cell::new(0),
+            outer: None,
         })
     }
 }

@@ -169,3 +169,47 @@ fn a_tree_is_as_fast_as_a_value() {
     let value = time(&|| assert!(serde_json::from_str::<Value>(&text).is_ok()));
     println!("{} bytes: tree {tree:?}, Value {value:?}", text.len());
 }
+
+#[test]
+fn json_in_a_text_is_read_like_the_rest() {
+    let text = r#"{"a":{"data":"{\"n\":7,\"twice\":1,\"twice\":2,\"bad\":-1,\"deeper\":\"[8]\"}"},"o":{"n":1},"t":"{no","plain":"x"}"#;
+    let tree = Tree::parse(text).unwrap();
+    let root = tree.root();
+    let inner = root.path(&["a", "data"]).inner().unwrap();
+    assert!(inner.is_text());
+    let data = inner.json();
+    assert_eq!(data.get("n").count().unwrap(), Some(7));
+    let fault = data.get("bad").count().unwrap_err();
+    assert!(
+        fault.detail.starts_with("`a.data.bad` is"),
+        "{}",
+        fault.detail
+    );
+    let deeper = data.get("deeper").inner().unwrap();
+    assert_eq!(
+        deeper.json().items().next().unwrap().place(),
+        "a.data.deeper.0"
+    );
+    assert!(tree.ambiguous().is_none());
+    data.get("twice");
+    assert_eq!(tree.ambiguous().unwrap().place(), "a.data");
+
+    assert_eq!(root.get("o").inner().unwrap().json().get("n").raw(), "1");
+    assert_eq!(root.get("plain").inner().unwrap().json().str(), Some("x"));
+    assert!(!root.get("absent").inner().unwrap().json().exists());
+    let fault = root.get("t").inner().unwrap_err();
+    assert_eq!(
+        fault.detail,
+        "`t` is no JSON inside: expected a name at byte 1"
+    );
+    assert!(!root.get("t").inner_if_any().json().exists());
+}
+
+#[test]
+fn texts_in_texts_are_as_deep_as_they_are_opened_and_no_deeper_than_a_document() {
+    let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
+    let text = serde_json::to_string(&serde_json::json!({ "t": deep })).unwrap();
+    let tree = Tree::parse(&text).unwrap();
+    let fault = tree.root().get("t").inner().unwrap_err();
+    assert_eq!(fault.reason.as_str(), "shape");
+}

@@ -112,6 +112,13 @@ impl Codec {
         self.schemas.as_deref()
     }
 
+    /// Returns the fingerprint of a credential that does not show what it is; one that does is
+    /// found wherever it stands, and fingerprinted there.
+    pub(crate) fn fingerprint_unless_known(&self, credential: &str) -> Option<String> {
+        let known = self.secret.identify(Cow::Borrowed(credential)).hint;
+        known.is_none().then(|| self.secret.fingerprint(credential))
+    }
+
     /// Decodes every record, in order, into rows and at most one dead letter each.
     pub fn decode(&self, records: &Records, sink: &mut dyn EventSink) {
         for record in records.iter() {

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use model::{CountField, FlagField, Quality, TextField, Timestamp, UsageRow};
+use model::{CountField, FlagField, Nanos, Quality, TextField, Timestamp, UsageRow};
 
+use crate::Codec;
 use crate::json::{Json, Unit};
 use crate::meaning::tokens::Tokens;
-use crate::meaning::{caller, instant, provider, status};
+use crate::meaning::{caller, http, instant, provider, status};
 use crate::rejection::Rejection;
 
 /// How many unknown fields are kept, and how long each may be in bytes.
@@ -94,9 +95,73 @@ impl<'t> Draft<'t> {
         Ok(())
     }
 
+    /// Sets what a gateway reckons that a call cost; 0 is how they write that they know no price.
+    pub(crate) fn estimate(&mut self, json: Json<'_>, unit: Unit) -> Result<(), Rejection> {
+        if let Some(cost) = json.money(unit)?.filter(|cost| *cost != Nanos::default()) {
+            self.row.cost = Some(cost);
+            self.row.set_text(TextField::CostSource, "reported");
+            self.quality(Quality::ESTIMATED_COST);
+        }
+        Ok(())
+    }
+
     /// Sets the token counts, made inclusive.
     pub(crate) fn tokens(&mut self, tokens: Tokens) -> Result<(), Rejection> {
         tokens.settle(&mut self.row)
+    }
+
+    /// Sets the token counts of a call that a gateway saw; one without any is access, no usage.
+    pub(crate) fn seen_tokens(&mut self, tokens: Tokens) -> Result<(), Rejection> {
+        if !tokens.exist() {
+            self.set(TextField::Kind, "access");
+        }
+        self.tokens(tokens)
+    }
+
+    /// Sets how long it took, in milliseconds with or without a fraction; what makes no sense is
+    /// left out.
+    pub(crate) fn latency_millis(&mut self, json: Json<'_>) -> Result<(), Rejection> {
+        if let Some(millis) = json.number()?.filter(|millis| (0.0..1e12).contains(millis)) {
+            self.row
+                .set_count(CountField::LatencyMs, millis.round() as u64);
+        }
+        Ok(())
+    }
+
+    /// Sets how long it took from its time to its end, unless that is known already.
+    pub(crate) fn latency_until(&mut self, end: Json<'_>) -> Result<(), Rejection> {
+        let end = instant::read(end)?;
+        let millis = self
+            .time
+            .zip(end)
+            .and_then(|(start, end)| u64::try_from(end.millis() - start.millis()).ok());
+        if self.row.count(CountField::LatencyMs).is_none()
+            && let Some(millis) = millis
+        {
+            self.row.set_count(CountField::LatencyMs, millis);
+        }
+        Ok(())
+    }
+
+    /// Sets the operation to the path of a target or an address, without its query.
+    pub(crate) fn path(&mut self, json: Json<'t>) {
+        if let Some(target) = json.str() {
+            self.set(TextField::Operation, http::path(target));
+        }
+    }
+
+    /// Names the key by a credential that was sent: always by its fingerprint, also where it has
+    /// no shape of a secret.
+    pub(crate) fn credential(&mut self, codec: &Codec, credential: &'t str) {
+        match codec.fingerprint_unless_known(credential) {
+            // The secret goes where every key does, and gets its hint there.
+            None => self.set(TextField::Key, credential),
+            Some(fingerprint) => {
+                self.set(TextField::Key, fingerprint);
+                self.set(TextField::KeyKind, "fingerprint");
+                self.quality(Quality::REDACTED);
+            }
+        }
     }
 
     /// Sets another unit, such as images or seconds.
@@ -136,13 +201,22 @@ impl<'t> Draft<'t> {
         if !json.exists() || json.is_object() || json.is_array() {
             return;
         }
-        let (name, value) = (name.into(), json.raw());
+        self.extra_text(name, json.raw());
+    }
+
+    /// Keeps a text that has no field of its own, within the bounds.
+    pub(crate) fn extra_text(
+        &mut self,
+        name: impl Into<Cow<'t, str>>,
+        value: impl Into<Cow<'t, str>>,
+    ) {
+        let (name, value) = (name.into(), value.into());
         let fits = !value.is_empty()
             && self.row.extra.len() < MAX_EXTRA
             && name.len() <= MAX_EXTRA_BYTES
             && value.len() <= MAX_EXTRA_BYTES;
         if fits {
-            self.row.extra.push((name, Cow::Borrowed(value)));
+            self.row.extra.push((name, value));
         }
     }
 

@@ -27,6 +27,16 @@ pub(crate) fn first_public_hop(list: &str) -> Option<&str> {
     hops.find(|hop| address(hop).is_some_and(is_public))
 }
 
+/// Returns the caller of a gateway: what connected to it where that is public, else the first
+/// public hop of the header, else what connected.
+pub(crate) fn behind_proxies<'a>(
+    connected: Option<&'a str>,
+    hops: Option<&'a str>,
+) -> Option<&'a str> {
+    let public = connected.filter(|text| address(text.trim()).is_some_and(is_public));
+    public.or_else(|| first_public_hop(hops?)).or(connected)
+}
+
 fn address(text: &str) -> Option<IpAddr> {
     let address = text.parse::<IpAddr>().ok();
     let address = address.or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()));
@@ -117,5 +127,19 @@ mod tests {
         let hop = |list| first_public_hop(list);
         assert_eq!(hop("10.0.0.1, 192.0.2.7, 198.51.100.1"), Some("192.0.2.7"));
         assert_eq!(hop("unknown, 100.64.0.1, fe80::1"), None);
+    }
+
+    #[test]
+    fn a_header_counts_where_a_proxy_of_ones_own_connected() {
+        let hops = Some("198.51.100.9, 10.0.0.2");
+        for (connected, hops, expected) in [
+            (Some("192.0.2.7:5000"), hops, Some("192.0.2.7:5000")),
+            (Some("10.0.0.2:5000"), hops, Some("198.51.100.9")),
+            (Some("10.0.0.2:5000"), None, Some("10.0.0.2:5000")),
+            (None, hops, Some("198.51.100.9")),
+            (None, None, None),
+        ] {
+            assert_eq!(behind_proxies(connected, hops), expected);
+        }
     }
 }

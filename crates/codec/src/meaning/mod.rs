@@ -4,7 +4,9 @@
 //! which provider it calls `azure`, is said here once for all of them.
 
 pub(crate) mod caller;
+pub(crate) mod http;
 pub(crate) mod instant;
+pub(crate) mod metered;
 pub(crate) mod provider;
 pub(crate) mod status;
 pub(crate) mod tokens;

@@ -49,6 +49,23 @@ pub(crate) fn name(name: &str) -> Cow<'_, str> {
     known.map_or(small, |(_, kept)| Cow::Borrowed(kept))
 }
 
+/// Returns the name of a provider that is known, and nothing for the name that somebody gave a
+/// backend.
+pub(crate) fn known(text: &str) -> Option<Cow<'_, str>> {
+    const OWN: [&str; 7] = [
+        "openai",
+        "anthropic",
+        "cohere",
+        "deepseek",
+        "groq",
+        "openrouter",
+        "perplexity",
+    ];
+    let name = name(text);
+    let mut kept = NAMES.iter().map(|(_, kept)| *kept).chain(OWN);
+    kept.any(|kept| kept == name).then_some(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

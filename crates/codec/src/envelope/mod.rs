@@ -164,6 +164,8 @@ fn document(rows: &mut Rows<'_>, payload: &[u8], layers: usize) {
     let before = std::mem::replace(&mut rows.look, look);
     match Tree::parse(text) {
         Ok(tree) => value(rows, tree.root(), layers),
+        // Its headers are in clear and have keys without shape: none of it is kept.
+        Err(_) if let Some(rejection) = formats::refuse_origin(text) => rows.fail(b"", rejection),
         Err(_) if is_one_a_line(text) => {
             for line in text.lines().filter(|line| !line.trim().is_empty()) {
                 match Tree::parse(line) {
@@ -211,6 +213,10 @@ pub(super) fn element(rows: &mut Rows<'_>, json: Json<'_>, layers: usize) -> Res
         return (decoder.decode)(rows, json);
     }
     if wrapper::open(rows, json, layers)? {
+        return Ok(());
+    }
+    if let Some(rejection) = json.str().and_then(formats::refuse_origin) {
+        rows.fail(b"", rejection);
         return Ok(());
     }
     match forced {

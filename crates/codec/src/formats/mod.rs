@@ -4,15 +4,30 @@
 //! line of the table.
 
 mod anthropic_usage;
+mod apisix;
 mod bedrock;
+mod cloudflare;
+mod envoy;
 mod generic;
+mod helicone;
+mod higress;
 mod identity;
+mod kong;
+mod lago;
+mod langfuse;
 mod litellm;
+mod litellm_audit;
+mod litellm_spend;
 mod openai_costs;
 mod openai_usage;
+mod openmeter;
+mod openrouter;
+mod portkey;
 
 use std::fmt;
 use std::str::FromStr;
+
+pub(crate) use apisix::refuse_origin;
 
 use crate::json::Json;
 use crate::rejection::Rejection;
@@ -56,8 +71,34 @@ formats! {
     AnthropicUsage = "anthropic.usage", anthropic_usage;
     /// Model invocation logs of AWS Bedrock.
     Bedrock = "bedrock", bedrock;
+    /// Langfuse's observations, whose metadata may be that of LiteLLM.
+    Langfuse = "langfuse", langfuse;
+    /// Rows of LiteLLM's table of spend logs.
+    LitellmSpend = "litellm.spend", litellm_spend;
+    /// LiteLLM's audit log.
+    LitellmAudit = "litellm.audit", litellm_audit;
     /// LiteLLM's standard logging payload.
     Litellm = "litellm", litellm;
+    /// Kong's log of a request.
+    Kong = "kong", kong;
+    /// APISIX's log of a request.
+    Apisix = "apisix", apisix;
+    /// Access logs of Higress.
+    Higress = "higress", higress;
+    /// Access logs of Envoy AI Gateway and Envoy Gateway.
+    Envoy = "envoy", envoy;
+    /// Messages of Helicone's proxy, and requests of its API.
+    Helicone = "helicone", helicone;
+    /// Portkey's export of logs.
+    Portkey = "portkey", portkey;
+    /// OpenRouter's generations, activity and keys.
+    Openrouter = "openrouter", openrouter;
+    /// Logs of Cloudflare AI Gateway.
+    Cloudflare = "cloudflare", cloudflare;
+    /// Events of OpenMeter.
+    Openmeter = "openmeter", openmeter;
+    /// Events of Lago.
+    Lago = "lago", lago;
     /// Anybody's own JSON: around a provider's usage object, or with a mapping in the settings.
     Generic = "generic", generic;
 }

@@ -13,7 +13,6 @@ mod tests;
 
 use std::cell::Cell;
 
-pub(crate) use inner::Inner;
 pub use node::Unit;
 pub(crate) use node::{COST_LIMIT, Json, MAX_COUNT};
 

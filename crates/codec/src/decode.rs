@@ -116,7 +116,12 @@ impl Codec {
     /// found wherever it stands, and fingerprinted there.
     pub(crate) fn fingerprint_unless_known(&self, credential: &str) -> Option<String> {
         let known = self.secret.identify(Cow::Borrowed(credential)).hint;
-        known.is_none().then(|| self.secret.fingerprint(credential))
+        known.is_none().then(|| self.fingerprint(credential))
+    }
+
+    /// Returns the fingerprint of a credential.
+    pub(crate) fn fingerprint(&self, credential: &str) -> String {
+        self.secret.fingerprint(credential)
     }
 
     /// Decodes every record, in order, into rows and at most one dead letter each.

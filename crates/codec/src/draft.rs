@@ -110,9 +110,10 @@ impl<'t> Draft<'t> {
         tokens.settle(&mut self.row)
     }
 
-    /// Sets the token counts of a call that a gateway saw; one without any is access, no usage.
+    /// Sets the token counts of a call that was seen; one without any, and without a cost that was
+    /// set before, is access and no usage.
     pub(crate) fn seen_tokens(&mut self, tokens: Tokens) -> Result<(), Rejection> {
-        if !tokens.exist() {
+        if !tokens.exist() && self.row.cost.is_none() {
             self.set(TextField::Kind, "access");
         }
         self.tokens(tokens)
@@ -198,7 +199,7 @@ impl<'t> Draft<'t> {
 
     /// Keeps a scalar that has no field of its own, within the bounds.
     pub(crate) fn extra(&mut self, name: impl Into<Cow<'t, str>>, json: Json<'t>) {
-        if !json.exists() || json.is_object() || json.is_array() {
+        if !json.exists() || json.is_object() || json.is_array() || json.raw() == "-" {
             return;
         }
         self.extra_text(name, json.raw());

@@ -125,8 +125,7 @@ fn set_key<'t>(draft: &mut Draft<'t>, rows: &Rows<'_>, json: Json<'t>) {
     };
     draft.text(TextField::KeyAlias, consumer);
     let sent = http::credential(json.path(&["request", "headers"]));
-    let lasting = |sent: &&str| !(consumer.exists() && http::passes(sent));
-    if let Some(sent) = sent.filter(lasting) {
+    if let Some(sent) = sent {
         draft.credential(rows.codec, sent);
     } else if consumer.exists() {
         draft.text(TextField::Key, consumer);
@@ -145,14 +144,5 @@ fn tokens(json: Json<'_>, summary: Json<'_>) -> Result<Tokens, Rejection> {
     }
     // What the provider counts is passed on, be it one that counts cached tokens beside.
     tokens.convention = Convention::Inferred;
-    if tokens.input == Some(0) && tokens.output == Some(0) && failed(json) {
-        return Ok(Tokens::default());
-    }
     Ok(tokens)
-}
-
-/// A call that failed has zeros where nothing was counted.
-fn failed(json: Json<'_>) -> bool {
-    let status = json.path(&["response", "status"]).count().ok().flatten();
-    status.is_some_and(|status| status >= 400)
 }

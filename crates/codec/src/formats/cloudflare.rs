@@ -141,9 +141,6 @@ fn line(json: Json<'_>) -> Result<Draft<'_>, Rejection> {
         convention: Convention::Inferred,
         ..Tokens::default()
     })?;
-    if draft.row.cost.is_some() {
-        draft.set(TextField::Kind, "usage");
-    }
     Ok(draft)
 }
 

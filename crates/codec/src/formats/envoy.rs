@@ -78,6 +78,9 @@ const REASONING: &[&str] = &[
     "llm_reasoning_token",
 ];
 
+/// The flags of a request that Envoy itself refused: its quota was spent, or it was not allowed.
+const REFUSED: [&str; 3] = ["RL", "RLSE", "UAEX"];
+
 fn signature(json: Json<'_>) -> Option<Confidence> {
     let names = [INPUT, OUTPUT, TOTAL].concat();
     let model = json.has("gen_ai.request.model") || json.has("gen_ai.response.model");
@@ -141,6 +144,10 @@ fn read<'t>(rows: &mut Rows<'_>, json: Json<'t>, metadata: Json<'t>) -> Result<(
     let connected = json.get("downstream_remote_address").label();
     let hops = json.get("x-forwarded-for").label();
     caller::fill(&mut draft.row, caller::behind_proxies(connected, hops));
+    let flags = known(json, metadata, &["response_flags"]).label();
+    if flags.is_some_and(|flags| flags.split(',').any(|flag| REFUSED.contains(&flag))) {
+        draft.set(TextField::Outcome, "blocked");
+    }
     draft.status(json.get("response_code"))?;
     draft.latency_millis(json.get("duration"))?;
     let count = |names: &[&str]| known(json, metadata, names).count();

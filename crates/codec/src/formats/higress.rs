@@ -20,6 +20,9 @@ pub(super) static DECODER: Decoder = Decoder {
     decode,
 };
 
+/// Where the plugins of authentication leave the consumer's name; `none` is nobody's.
+const CONSUMERS: [&str; 3] = ["consumer", "x-mse-consumer", "x_mse_consumer"];
+
 fn signature(json: Json<'_>) -> Option<Confidence> {
     let request = json.has("response_code") || json.has("start_time");
     let flat = json.has("input_token") && json.has("output_token");
@@ -50,12 +53,11 @@ fn read<'t>(
     draft.time(json.get("start_time"))?;
     draft.text(TextField::Id, json.first(&["request_id", "x-request-id"]));
     draft.set(TextField::Source, "gateway");
-    let consumer = log.first(&["consumer", "x-mse-consumer"]);
-    let consumer = match consumer.label() {
-        Some("none") | None => json.first(&["consumer", "x_mse_consumer", "x-mse-consumer"]),
-        Some(_) => consumer,
-    };
-    if let Some(name) = consumer.label().filter(|name| *name != "none") {
+    let places = [log, json]
+        .into_iter()
+        .flat_map(|json| CONSUMERS.map(|name| json.get(name)));
+    let mut consumers = places.filter_map(Json::label);
+    if let Some(name) = consumers.find(|name| *name != "none") {
         draft.set(TextField::Key, name);
         draft.set(TextField::KeyKind, "consumer");
     } else if let Some(sent) = http::credential(json) {

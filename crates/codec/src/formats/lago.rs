@@ -60,11 +60,10 @@ fn read<'t>(rows: &mut Rows<'_>, json: Json<'t>, properties: Json<'t>) -> Result
     draft.text(TextField::Account, json.get("organization_id"));
     draft.text(TextField::Operation, json.get("code"));
     metered::read(&mut draft, properties, json.get("code").str())?;
-    if draft.row.cost.is_none() {
+    // What a customer is charged for storage is no cost of a model.
+    let of_model = draft.row.text(TextField::Model).is_some() || properties.has("token_type");
+    if draft.row.cost.is_none() && of_model {
         draft.estimate(json.get("precise_total_amount_cents"), Unit::Cents)?;
-        if draft.row.cost.is_some() {
-            draft.set(TextField::Kind, "usage");
-        }
     }
     let subscription = json.first(&["external_subscription_id", "external_customer_id"]);
     draft.text(TextField::User, json.get("external_customer_id"));

@@ -104,7 +104,7 @@ fn read<'t>(
         costs.get("total")
     };
     draft.estimate(total, Unit::Dollars)?;
-    draft.tokens(tokens(usage)?)?;
+    draft.seen_tokens(tokens(usage)?)?;
     rows.push(json, draft)
 }
 

@@ -1,12 +1,13 @@
 //! LiteLLM's audit log: who changed a key, a team, a user or a model, one change an event.
 //!
+//! The key is the one that did it, and what it was done to is `target`.
 //! `StandardAuditLogPayload` of its callbacks, or rows of the table `LiteLLM_AuditLog`. The values
 //! before and after are objects, or JSON in texts in versions before; of them only names are kept.
 //! Source: BerriAI/litellm, `litellm/proxy/management_helpers/audit_logs.py`.
 
 use model::TextField;
 
-use super::litellm_spend::{change_of, kind_of_key};
+use super::litellm_spend::{is_change, row_of, set_key};
 use super::{Confidence, Decoder, Format};
 use crate::draft::Draft;
 use crate::json::Json;
@@ -34,25 +35,25 @@ const TABLES: [(&str, &str); 9] = [
 
 const KEY: &str = "api_key";
 
-/// The fields of a changed value that are fields of the event.
-const VALUES: [(&str, TextField); 6] = [
-    ("key_alias", TextField::KeyAlias),
-    ("key_name", TextField::KeyHint),
-    ("team_id", TextField::Team),
-    ("user_id", TextField::User),
-    ("organization_id", TextField::Account),
-    ("project_id", TextField::Project),
+/// What is known of the target, and the names that it has in the row.
+const VALUES: [(&str, &str); 6] = [
+    ("key_alias", "target_alias"),
+    ("key_name", "target_hint"),
+    ("team_id", "target_team"),
+    ("user_id", "target_user"),
+    ("organization_id", "target_organization"),
+    ("project_id", "target_project"),
 ];
 
 fn signature(json: Json<'_>) -> Option<Confidence> {
-    let is_change = |row: Json<'_>| {
+    let has = |row: Json<'_>| {
         row.has("changed_by") && row.has("table_name") && row.has("object_id") && row.has("action")
     };
-    change_of(json, is_change).map(|_| Confidence::Certain)
+    is_change(json, has).then_some(Confidence::Certain)
 }
 
 fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
-    let row = change_of(json, |_| true).unwrap_or(json);
+    let row = row_of(json);
     if !row.exists() {
         return Ok(());
     }
@@ -78,19 +79,28 @@ fn read<'t>(
     if let Some(action) = row.get("action").str() {
         draft.set(TextField::Operation, format!("{noun}.{action}"));
     }
-    for (name, field) in VALUES {
-        draft.text(field, before.get(name));
-        draft.text(field, after.get(name));
+    if let Some(key) = row.get("changed_by_api_key").str() {
+        set_key(&mut draft, rows, key);
     }
-    if noun == KEY {
-        draft.text(TextField::Key, row.get("object_id"));
-        if let Some(key) = row.get("object_id").str() {
-            draft.set(TextField::KeyKind, kind_of_key(key));
+    match row.get("object_id").label() {
+        // A key that LiteLLM did not hash is known by the name that it has everywhere else.
+        Some(target) if noun == KEY && target.starts_with("sk-") => {
+            draft.extra_text("target", rows.codec.fingerprint(target));
         }
+        _ => draft.extra("target", row.get("object_id")),
+    }
+    for (name, extra) in VALUES {
+        let value = after.get(name);
+        draft.extra(
+            extra,
+            if value.exists() {
+                value
+            } else {
+                before.get(name)
+            },
+        );
     }
     draft.extra("table_name", row.get("table_name"));
-    draft.extra("object", row.get("object_id"));
-    draft.extra("changed_with", row.get("changed_by_api_key"));
     draft.extra_text("changed", names(after));
     let success = row.first(&["success"]);
     let success = if success.exists() {

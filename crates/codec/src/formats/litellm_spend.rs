@@ -23,7 +23,7 @@ pub(super) static DECODER: Decoder = Decoder {
 };
 
 /// The columns that are fields.
-const COLUMNS: [(&str, TextField); 10] = [
+const COLUMNS: [(&str, TextField); 9] = [
     ("request_id", TextField::Id),
     ("organization_id", TextField::Account),
     ("team_id", TextField::Team),
@@ -33,16 +33,15 @@ const COLUMNS: [(&str, TextField); 10] = [
     ("model_group", TextField::ModelRequested),
     ("model_id", TextField::Deployment),
     ("call_type", TextField::Operation),
-    ("api_key", TextField::Key),
 ];
 
 fn signature(json: Json<'_>) -> Option<Confidence> {
-    let is_row = |row: Json<'_>| row.has("request_id") && row.has("spend") && row.has("api_key");
-    change_of(json, is_row).map(|_| Confidence::Certain)
+    let has = |row: Json<'_>| row.has("request_id") && row.has("spend") && row.has("api_key");
+    is_change(json, has).then_some(Confidence::Certain)
 }
 
 fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
-    let row = change_of(json, |_| true).unwrap_or(json);
+    let row = row_of(json);
     if !row.exists() {
         // A row that was cleaned away has happened all the same.
         return Ok(());
@@ -52,21 +51,24 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
     read(rows, row, metadata.json(), tags.json())
 }
 
-/// Returns the row of a table: the document, or what Debezium says that it is after a change,
-/// which is null for a row that was deleted.
-pub(super) fn change_of(json: Json<'_>, is_row: fn(Json<'_>) -> bool) -> Option<Json<'_>> {
-    if is_row(json) && !json.has("after") {
-        return Some(json);
+/// Returns whether it is a row of a table, or what Debezium says of a change of one.
+pub(super) fn is_change(json: Json<'_>, is_row: fn(Json<'_>) -> bool) -> bool {
+    is_row(json) || is_row(row_of(json)) || is_row(change_of(json).get("before"))
+}
+
+/// Returns the row as it is after the change; null for one that was deleted.
+pub(super) fn row_of(json: Json<'_>) -> Json<'_> {
+    match change_of(json) {
+        change if change.has("after") => change.get("after"),
+        _ => json,
     }
-    let change = match json.get("payload") {
+}
+
+fn change_of(json: Json<'_>) -> Json<'_> {
+    match json.get("payload") {
         payload if payload.is_object() => payload,
         _ => json,
-    };
-    let (before, after) = (change.get("before"), change.get("after"));
-    if !change.has("after") {
-        return None;
     }
-    (is_row(after) || (!after.exists() && is_row(before))).then_some(after)
 }
 
 fn read<'t>(
@@ -83,7 +85,7 @@ fn read<'t>(
         draft.text(field, row.get(name));
     }
     if let Some(key) = row.get("api_key").str() {
-        draft.set(TextField::KeyKind, kind_of_key(key));
+        set_key(&mut draft, rows, key);
     }
     draft.text(TextField::KeyAlias, metadata.get("user_api_key_alias"));
     draft.text(TextField::Project, metadata.get("user_api_key_project_id"));
@@ -134,10 +136,14 @@ fn read<'t>(
     rows.push(row, draft)
 }
 
-/// Says what LiteLLM calls a key by.
-pub(super) fn kind_of_key(key: &str) -> &'static str {
+/// Names a key by what LiteLLM calls it: a hash, a name, and in errors the key itself.
+pub(super) fn set_key<'t>(draft: &mut Draft<'t>, rows: &Rows<'_>, key: &'t str) {
+    if key.starts_with("sk-") {
+        return draft.credential(rows.codec, key);
+    }
     let hash = key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if hash { "sha256" } else { "alias" }
+    draft.set(TextField::Key, key);
+    draft.set(TextField::KeyKind, if hash { "sha256" } else { "alias" });
 }
 
 /// Keeps the tags, and takes the client from the one that LiteLLM makes of its header.

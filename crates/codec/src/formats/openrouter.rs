@@ -15,6 +15,7 @@ use model::{CountField, FlagField, Nanos, Quality, TextField, Timestamp};
 use super::{Confidence, Decoder, Format, identity};
 use crate::draft::Draft;
 use crate::json::{Json, Unit};
+use crate::meaning::instant;
 use crate::meaning::tokens::{Convention, Tokens};
 use crate::rejection::Rejection;
 use crate::rows::Rows;
@@ -25,19 +26,23 @@ pub(super) static DECODER: Decoder = Decoder {
     decode,
 };
 
-/// What is known of a key and is no field, and the names it has in the SDK.
-const KEY_FACTS: [(&str, &[&str]); 11] = [
-    ("created_at", &["created_at", "createdAt"]),
-    ("updated_at", &["updated_at", "updatedAt"]),
-    ("expires_at", &["expires_at", "expiresAt"]),
-    ("limit", &["limit"]),
-    ("limit_remaining", &["limit_remaining", "limitRemaining"]),
-    ("limit_reset", &["limit_reset", "limitReset"]),
-    ("usage", &["usage"]),
-    ("usage_daily", &["usage_daily", "usageDaily"]),
-    ("usage_weekly", &["usage_weekly", "usageWeekly"]),
-    ("usage_monthly", &["usage_monthly", "usageMonthly"]),
-    ("byok_usage", &["byok_usage", "byokUsage"]),
+/// Moments of a key, and the names they have in the SDK.
+const MOMENTS: [(&str, &str); 3] = [
+    ("created_at", "createdAt"),
+    ("updated_at", "updatedAt"),
+    ("expires_at", "expiresAt"),
+];
+
+/// What else is known of a key: its limit, and what it has cost so far, in dollars.
+const AMOUNTS: [(&str, &str); 8] = [
+    ("limit", "limit"),
+    ("limit_remaining", "limitRemaining"),
+    ("limit_reset", "limitReset"),
+    ("usage", "usage"),
+    ("usage_daily", "usageDaily"),
+    ("usage_weekly", "usageWeekly"),
+    ("usage_monthly", "usageMonthly"),
+    ("byok_usage", "byokUsage"),
 ];
 
 #[derive(Clone, Copy)]
@@ -227,33 +232,51 @@ fn activity(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
     rows.push(json, draft)
 }
 
-/// Reads a key of the list. It has the time of the list, for that is when all of it was so.
+/// Reads a key of the list: its state when the list was read, which is the time of the record.
+///
+/// Each reading has an id of its own, so that a state that comes back is no repeat.
 fn key(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
-    let hash = json.get("hash");
     let mut draft = Draft::new("key");
-    draft.set(
-        TextField::Id,
-        identity::of_line("openrouter.key", &[hash.raw()]),
-    );
     draft.set(TextField::Source, "provider");
     draft.set(TextField::Provider, "openrouter");
-    draft.text(TextField::Key, hash);
+    draft.text(TextField::Key, json.get("hash"));
     draft.set(TextField::KeyKind, "sha256");
     draft.text(TextField::KeyHint, json.get("label"));
     draft.text(TextField::KeyAlias, json.get("name"));
     draft.text(
-        TextField::Principal,
+        TextField::User,
         json.first(&["creator_user_id", "creatorUserId"]),
     );
     draft.text(
         TextField::Workspace,
         json.first(&["workspace_id", "workspaceId"]),
     );
-    if let Some(disabled) = json.get("disabled").flag() {
-        draft.extra_text("status", if disabled { "disabled" } else { "active" });
+    let read_at = rows.context.time.or(rows.record.time);
+    let mut expired = false;
+    for (name, in_sdk) in MOMENTS {
+        if let Some(moment) = instant::read(json.first(&[name, in_sdk]))? {
+            draft.extra_text(name, moment.to_string());
+            if name == "expires_at" {
+                expired = read_at.is_some_and(|now| moment <= now);
+            } else if read_at.is_none() {
+                draft.time = Some(moment);
+            }
+        }
     }
-    for (name, names) in KEY_FACTS {
-        draft.extra(name, json.first(names));
+    for (name, in_sdk) in AMOUNTS {
+        draft.extra(name, json.first(&[name, in_sdk]));
     }
+    let disabled = json.get("disabled").flag() == Some(true);
+    let status = if expired {
+        "expired"
+    } else if disabled {
+        "inactive"
+    } else {
+        "active"
+    };
+    draft.extra_text("status", status);
+    let read_at = read_at.map(|time| time.to_string()).unwrap_or_default();
+    let parts = [json.get("hash").raw(), &read_at, status];
+    draft.set(TextField::Id, identity::of_line("openrouter.keys", &parts));
     rows.push(json, draft)
 }

@@ -20,14 +20,6 @@ pub(super) static DECODER: Decoder = Decoder {
     decode,
 };
 
-const KEYS: [&str; 5] = [
-    "api_key_id",
-    "portkey_api_key_id",
-    "virtual_key",
-    "virtual_key_slug",
-    "ai_provider_slug",
-];
-
 fn signature(json: Json<'_>) -> Option<Confidence> {
     let units = json.has("req_units") || json.has("res_units");
     (units && (json.has("ai_org") || json.has("ai_model"))).then_some(Confidence::Certain)
@@ -52,10 +44,14 @@ fn read<'t>(rows: &mut Rows<'_>, json: Json<'t>, metadata: Json<'t>) -> Result<(
         TextField::Workspace,
         json.first(&["workspace_slug", "workspace_id"]),
     );
-    let key = json.first(&KEYS);
-    draft.text(TextField::Key, key);
+    let key = json.first(&["api_key_id", "portkey_api_key_id"]);
+    let slug = json.first(&["virtual_key", "virtual_key_slug"]);
     if key.exists() {
+        draft.text(TextField::Key, key);
         draft.set(TextField::KeyKind, "provider_id");
+    } else if slug.exists() {
+        draft.text(TextField::Key, slug);
+        draft.set(TextField::KeyKind, "alias");
     }
     draft.text(
         TextField::Model,

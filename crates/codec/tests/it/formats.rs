@@ -293,3 +293,107 @@ fn a_mapping_says_where_things_are() {
         assert!(serde_json::from_str::<Mapping>(bad).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn a_request_as_it_was_sent_is_refused_by_name_and_none_of_it_is_kept() {
+    let request = "POST /v1/chat/completions?key=a HTTP/1.1\r\nhost: gateway.example\r\n\
+                   apikey: hidden-1\r\n\r\n{\"model\":\"gpt-4o\",\"usage\":{\"prompt_tokens\":1}}";
+    let batch = serde_json::to_string(&[request, request]).unwrap();
+    let topic = codec().with_formats([("usage".to_owned(), Format::Apisix)]);
+    for (codec, payload) in [
+        (codec(), request),
+        (codec(), batch.as_str()),
+        (topic, batch.as_str()),
+    ] {
+        let (_, sink) = decode(&codec, payload.as_bytes());
+        assert!(sink.rows.is_empty());
+        let dead_letter = &sink.dead_letters[0];
+        assert_eq!(dead_letter.reason.as_str(), "unknown_format");
+        assert!(
+            dead_letter.detail.contains("meta_format"),
+            "{}",
+            dead_letter.detail
+        );
+        assert!(!format!("{dead_letter:?}").contains("hidden"));
+    }
+}
+
+#[test]
+fn a_credential_without_the_shape_of_one_becomes_a_fingerprint() {
+    let bytes = fs::read(payloads().join("apisix/refused_and_limited.json")).unwrap();
+    let (_, sink) = decode(&codec(), &bytes);
+    let row = &sink.rows[0].1;
+    assert!(row["key"].as_str().unwrap().starts_with("fp:"), "{row}");
+    assert!(!format!("{:?}", sink.rows).contains("guess-1"));
+    let bytes = fs::read(payloads().join("litellm.audit/raw_key_of_the_actor.json")).unwrap();
+    let (_, sink) = decode(&codec(), &bytes);
+    let row = &sink.rows[1].1;
+    assert_eq!(
+        row["key"], row["extra"]["target"],
+        "the key did it to itself"
+    );
+    assert!(!format!("{:?}", sink.rows).contains("sk-1234"));
+}
+
+#[test]
+fn a_name_that_is_given_twice_inside_of_a_text_is_refused_too() {
+    let bytes = fs::read(payloads().join("openmeter/topic.json")).unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    let twice = text.replacen(
+        r#"\"prompt_tokens\""#,
+        r#"\"prompt_tokens\": 5, \"prompt_tokens\""#,
+        1,
+    );
+    assert_ne!(text, twice);
+    let (_, sink) = decode(&codec(), twice.as_bytes());
+    assert_eq!(sink.dead_letters[0].reason.as_str(), "duplicate_field");
+    assert!(sink.dead_letters[0].detail.contains("inside of its text"));
+    let bad = text.replacen(r#"{\"model\""#, r#"{\"model\",\"x\""#, 1);
+    let (_, sink) = decode(&codec(), bad.as_bytes());
+    assert_eq!(sink.dead_letters[0].reason.as_str(), "json");
+    let negative = text.replacen("1200", "-1200", 1);
+    let (_, sink) = decode(&codec(), negative.as_bytes());
+    let detail = &sink.dead_letters[0].detail;
+    assert!(
+        detail.starts_with("`data.prompt_tokens` is not a whole number"),
+        "{detail}"
+    );
+}
+
+#[test]
+fn one_bad_event_of_a_batch_leaves_the_others() {
+    for (file, from, to, rows) in [
+        ("lago/batch_of_classes", "\"300\"", "\"-300\"", 3),
+        (
+            "apisix/batch_with_raw_authorization",
+            "1500.4",
+            "\"soon\"",
+            1,
+        ),
+        (
+            "kong/before_3_9_with_two_plugins",
+            "\"prompt_token\":89",
+            "\"prompt_token\":-89",
+            1,
+        ),
+        (
+            "openrouter/keys",
+            "2026-05-05T00:00:00Z",
+            "9999-01-01T00:00:00Z",
+            2,
+        ),
+        (
+            "cloudflare/page_of_logs",
+            "\"tokens_in\":1200",
+            "\"tokens_in\":1e30",
+            1,
+        ),
+    ] {
+        let bytes = fs::read(payloads().join(format!("{file}.json"))).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.contains(from), "{file}");
+        let (_, sink) = decode(&codec(), text.replacen(from, to, 1).as_bytes());
+        assert_eq!(sink.rows.len(), rows, "{file}");
+        assert_eq!(sink.dead_letters.len(), 1, "{file}");
+    }
+}

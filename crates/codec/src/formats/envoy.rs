@@ -82,14 +82,22 @@ const REASONING: &[&str] = &[
 const REFUSED: [&str; 3] = ["RL", "RLSE", "UAEX"];
 
 fn signature(json: Json<'_>) -> Option<Confidence> {
-    let names = [INPUT, OUTPUT, TOTAL].concat();
-    let model = json.has("gen_ai.request.model") || json.has("gen_ai.response.model");
-    let request = json.has("response_code") || json.has("start_time");
-    let counts = model || names.iter().any(|name| json.has(name));
+    let has = |names: &[&str]| names.iter().any(|name| json.has(name));
+    let counts = has(&["gen_ai.request.model", "gen_ai.response.model"])
+        || [INPUT, OUTPUT, TOTAL].into_iter().any(has);
+    let request = has(&[
+        "response_code",
+        "x-envoy-origin-path",
+        "downstream_remote_address",
+    ]);
     let own = (counts && request)
         || metadata(json).exists()
         || (json.has("x-envoy-origin-path") && json.has("response_code"));
-    own.then_some(Confidence::Certain)
+    if own {
+        return Some(Confidence::Certain);
+    }
+    // A span that somebody made flat has such names too.
+    (counts && json.has("start_time")).then_some(Confidence::Likely)
 }
 
 /// Returns the dynamic metadata of the gateway, wherever the log has it.

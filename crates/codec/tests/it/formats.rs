@@ -397,3 +397,27 @@ fn one_bad_event_of_a_batch_leaves_the_others() {
         assert_eq!(sink.dead_letters.len(), 1, "{file}");
     }
 }
+
+#[test]
+fn no_byte_that_is_another_makes_a_decoder_fail() {
+    // A multiplier of a linear congruential generator, so that every run is the same.
+    let mut state = 1u64;
+    let mut next = move |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as usize % below
+    };
+    const BYTES: &[u8] = b"\"{}[]:,-0519eEtfn\\u \x00\xff";
+    for format in Format::ALL {
+        for bytes in files(&payloads().join(format.name())).values() {
+            for _ in 0..12 {
+                let mut bytes = bytes.clone();
+                let at = next(bytes.len());
+                bytes[at] = BYTES[next(BYTES.len())];
+                let (_, sink) = decode(&codec(), &bytes);
+                assert!(sink.dead_letters.len() <= 1);
+            }
+        }
+    }
+}

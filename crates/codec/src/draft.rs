@@ -136,13 +136,22 @@ impl<'t> Draft<'t> {
         if !json.exists() || json.is_object() || json.is_array() {
             return;
         }
-        let (name, value) = (name.into(), json.raw());
+        self.extra_text(name, json.raw());
+    }
+
+    /// Keeps a text that has no field of its own, within the bounds.
+    pub(crate) fn extra_text(
+        &mut self,
+        name: impl Into<Cow<'t, str>>,
+        value: impl Into<Cow<'t, str>>,
+    ) {
+        let (name, value) = (name.into(), value.into());
         let fits = !value.is_empty()
             && self.row.extra.len() < MAX_EXTRA
             && name.len() <= MAX_EXTRA_BYTES
             && value.len() <= MAX_EXTRA_BYTES;
         if fits {
-            self.row.extra.push((name, Cow::Borrowed(value)));
+            self.row.extra.push((name, value));
         }
     }
 

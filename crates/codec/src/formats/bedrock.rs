@@ -7,7 +7,7 @@
 
 use model::{FlagField, TextField};
 
-use super::{Confidence, Decoder, Format};
+use super::{Confidence, Decoder, Format, aws};
 use crate::draft::Draft;
 use crate::json::Json;
 use crate::meaning::tokens::{Convention, Tokens};
@@ -48,7 +48,7 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
     }
     if let Some(arn) = json.path(&["identity", "arn"]).str() {
         draft.set(TextField::Principal, arn);
-        draft.set(TextField::Key, without_session(arn));
+        draft.set(TextField::Key, aws::without_session(arn));
         draft.set(TextField::KeyKind, "arn");
     }
     draft.text(TextField::Error, json.get("errorCode"));
@@ -75,37 +75,4 @@ fn tokens(input: Json<'_>, output: Json<'_>) -> Result<Tokens, Rejection> {
     }
     // Logs of embeddings and of some models have the counts in the answer only.
     usage::read(output.path(&["outputBodyJson", "usage"]))
-}
-
-/// Returns the ARN of a role without the session that assumed it.
-fn without_session(arn: &str) -> &str {
-    match arn.rsplit_once('/') {
-        Some((role, _)) if arn.contains(":assumed-role/") && role.contains('/') => role,
-        _ => arn,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_session;
-
-    #[test]
-    fn a_role_is_known_without_its_session() {
-        for (arn, key) in [
-            (
-                "arn:aws:sts::111122223333:assumed-role/app/i-0abc",
-                "arn:aws:sts::111122223333:assumed-role/app",
-            ),
-            (
-                "arn:aws:iam::111122223333:user/alice",
-                "arn:aws:iam::111122223333:user/alice",
-            ),
-            (
-                "arn:aws:sts::111122223333:assumed-role/app",
-                "arn:aws:sts::111122223333:assumed-role/app",
-            ),
-        ] {
-            assert_eq!(without_session(arn), key);
-        }
-    }
 }

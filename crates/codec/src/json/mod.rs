@@ -7,10 +7,15 @@
 
 mod node;
 mod parse;
+mod row;
 #[cfg(test)]
 mod tests;
 
 use std::cell::Cell;
+
+use model::Reason;
+
+use crate::rejection::Rejection;
 
 pub use node::Unit;
 pub(crate) use node::{COST_LIMIT, Json, MAX_COUNT};
@@ -83,6 +88,17 @@ impl<'a> Tree<'a> {
     pub(crate) fn ambiguous(&self) -> Option<Json<'_>> {
         let at = self.ambiguous.get();
         (at != MISSING).then(|| Json::new(self, at))
+    }
+
+    /// Refuses a document of which a member was looked up that is given twice.
+    ///
+    /// # Errors
+    /// [`Reason::DuplicateField`].
+    pub(crate) fn unambiguous(&self) -> Result<(), Rejection> {
+        match self.ambiguous() {
+            Some(twice) => Err(twice.fault(Reason::DuplicateField, format_args!("given twice"))),
+            None => Ok(()),
+        }
     }
 
     /// Forgets an ambiguous member inside of `node`, so that its neighbours can be read.

@@ -75,7 +75,7 @@ pub(super) fn set_resource(draft: &mut Draft<'_>, id: &str) -> String {
 
 /// Sets how long a call took; a negative duration is a fault of the log.
 pub(super) fn set_latency(draft: &mut Draft<'_>, duration: Json<'_>) -> Result<(), Rejection> {
-    if let Some(millis) = duration.number()?
+    if let Some(millis) = duration.numeric().number()?
         && (0.0..1e12).contains(&millis)
     {
         draft

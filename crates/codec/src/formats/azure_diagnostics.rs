@@ -87,7 +87,9 @@ fn call<'t>(json: Json<'t>, properties: Json<'t>) -> Result<Draft<'t>, Rejection
         properties.any_case("modelDeploymentName"),
     );
     draft.text(TextField::Model, properties.any_case("modelName"));
-    draft.status(json.first_of_any_case(&["resultSignature", "httpStatusCode"]))?;
+    let status = json.first_of_any_case(&["resultSignature", "httpStatusCode"]);
+    // Some services have a word where most have a status.
+    draft.status(status.numeric())?;
     let stream = properties.any_case("streamType").str();
     draft.row.flags[FlagField::Stream as usize] =
         stream.map(|stream| stream.eq_ignore_ascii_case("streaming"));

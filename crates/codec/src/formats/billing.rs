@@ -181,12 +181,14 @@ pub(super) fn tags(draft: &mut Draft<'_>, tags: Json<'_>) {
     }
 }
 
-/// Returns an id of the bounds of a line and of what tells it from its neighbours; amounts are no
+/// Returns an id of the bounds of a line, its charge and what tells it from its neighbours; amounts are no
 /// part of it, so that a line that is corrected later replaces what was there.
 pub(super) fn id(format: &str, draft: &Draft<'_>, parts: &[Json<'_>]) -> String {
     let bound = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
     let (start, end) = (bound(draft.row.time_start), bound(draft.row.time_end));
-    let mut all = vec![&*start, &*end];
+    // A line that takes back another one stands beside it under the same dimensions.
+    let charge = draft.row.text(TextField::Charge).unwrap_or_default();
+    let mut all = vec![&*start, &*end, charge];
     all.extend(
         parts
             .iter()

@@ -68,6 +68,8 @@ formats! {
     AnthropicUsage = "anthropic.usage", anthropic_usage;
     /// Model invocation logs of AWS Bedrock.
     Bedrock = "bedrock", bedrock;
+    /// LiteLLM's standard logging payload.
+    Litellm = "litellm", litellm;
     /// Events of AWS CloudTrail about Bedrock and about keys.
     Cloudtrail = "cloudtrail", cloudtrail;
     /// Lines of AWS' Cost and Usage Report 2.0.
@@ -84,8 +86,6 @@ formats! {
     GcpBilling = "gcp.billing", gcp_billing;
     /// Lines of bills in the form of FOCUS 1.0 to 1.4.
     Focus = "focus", focus;
-    /// LiteLLM's standard logging payload.
-    Litellm = "litellm", litellm;
     /// Anybody's own JSON: around a provider's usage object, or with a mapping in the settings.
     Generic = "generic", generic;
 }

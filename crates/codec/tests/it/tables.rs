@@ -144,6 +144,32 @@ fn the_settings_say_what_a_table_is() {
 }
 
 #[test]
+fn a_raw_key_in_a_cell_does_not_leave() {
+    let raw = format!("sk-proj-EXAMPLE{}", "0".repeat(60));
+    let table = format!(
+        "{HEADER},x_ApiKeyId,Tags\n{}{}",
+        row("1", &format!("a,{raw},\"{{\"\"note\"\":\"\"{raw}\"\"}}\"")),
+        row("none", &format!("b,{raw},")),
+    );
+    let sink = check_skus(table.as_bytes(), &["a"]);
+    assert!(sink.rows[0].1["key"].as_str().unwrap().starts_with("fp:"));
+    assert_eq!(sink.dead_letters.len(), 1);
+    let seen = format!("{:?} {:?}", sink.rows, sink.dead_letters);
+    assert!(!seen.contains("EXAMPLE0"), "{seen}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_table_makes_a_panic(text in "[a,\";\t\r\n1é\u{0}-]{0,80}", end in 0..200usize) {
+        for table in [format!("{HEADER}\n{text}"), format!("a,b\n{text}"), text] {
+            let end = (0..=end.min(table.len())).rev().find(|&at| table.is_char_boundary(at));
+            decode(table.get(..end.unwrap_or(0)).unwrap_or_default().as_bytes());
+            decode(table.as_bytes());
+        }
+    }
+}
+
+#[test]
 fn a_table_of_a_megabyte_is_not_slow() {
     let mut table = HEADER.to_owned();
     (0..1000).for_each(|column| table.push_str(&format!(",a_name_of_a_column_{column}")));

@@ -5,7 +5,7 @@
 //! one every hour, so that the role is the key. Bodies are never kept.
 //! Source: AWS documentation, "Monitor model invocation"; samples of elastic/integrations.
 
-use model::{FlagField, TextField};
+use model::{CountField, FlagField, TextField};
 
 use super::{Confidence, Decoder, Format, aws};
 use crate::draft::Draft;
@@ -51,8 +51,12 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
         draft.set(TextField::Key, aws::without_session(arn));
         draft.set(TextField::KeyKind, "arn");
     }
-    draft.text(TextField::Error, json.get("errorCode"));
-    let failed = json.get("errorCode").exists();
+    let error = json.get("errorCode");
+    draft.text(TextField::Error, error);
+    if let Some(status) = error.str().and_then(aws::status_of) {
+        draft.row.set_count(CountField::Status, status);
+    }
+    let failed = error.exists();
     draft.set(TextField::Outcome, if failed { "error" } else { "ok" });
     for (name, value) in json.get("requestMetadata").members() {
         draft.extra(name, value);

@@ -16,6 +16,12 @@ pub(super) fn is_of(json: Json<'_>, resource_provider: &str) -> bool {
         .any(|window| window.eq_ignore_ascii_case(provider))
 }
 
+/// Returns whether a record is of a log or a metric; metrics come by the same hub, are sums without
+/// their dimensions, and no row.
+pub(super) fn is_record(json: Json<'_>) -> bool {
+    json.any_case("category").is_text() || json.any_case("metricName").is_text()
+}
+
 /// Returns the id of the resource that logged it.
 pub(super) fn resource_id(json: Json<'_>) -> Option<&str> {
     json.first_of_any_case(&["resourceId", "_ResourceId"]).str()

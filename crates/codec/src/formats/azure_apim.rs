@@ -6,7 +6,7 @@
 //! | `GatewayLogs` of AI APIs | access | subscription, address, status; no tokens |
 //!
 //! A long prompt or answer is cut into messages, and only the first of them, sequence 0, has the
-//! tokens; the others are no row. The two logs share `correlation_id`. On an Event Hub the members
+//! tokens; the others are no row. Nor are other categories and metrics of the same service. The two logs share `correlation_id`. On an Event Hub the members
 //! stand in `properties` in camel case; an export of Log Analytics has them in the record in
 //! Pascal case. `promptCachedTokens` is on the Event Hub only.
 //! Source: Azure documentation, tables `ApiManagementGatewayLlmLog` and `ApiManagementGatewayLogs`.
@@ -40,7 +40,8 @@ const AI_PATHS: [&str; 9] = [
 ];
 
 fn signature(json: Json<'_>) -> Option<Confidence> {
-    let own = table(json).is_some();
+    let other = || azure::is_record(json) && azure::is_of(json, "/Microsoft.ApiManagement/");
+    let own = table(json).is_some() || other();
     own.then_some(Confidence::Certain)
 }
 

@@ -7,7 +7,7 @@
 //!
 //! A resource has two keys, which no log tells apart: where the caller has no identity in Entra,
 //! the resource stands for both of them. There are no tokens here. Categories whose fields are not
-//! documented are no row and no fault.
+//! documented, and metrics, are no row and no fault.
 //! Source: samples of elastic/integrations; Azure documentation, "Monitor Azure OpenAI".
 
 use model::{CountField, FlagField, TextField};
@@ -26,8 +26,7 @@ pub(super) static DECODER: Decoder = Decoder {
 };
 
 fn signature(json: Json<'_>) -> Option<Confidence> {
-    let own =
-        json.any_case("category").is_text() && azure::is_of(json, "/Microsoft.CognitiveServices/");
+    let own = azure::is_record(json) && azure::is_of(json, "/Microsoft.CognitiveServices/");
     own.then_some(Confidence::Certain)
 }
 

@@ -233,3 +233,63 @@ pub(super) fn provider<'t>(vendor: &'t str, words: &[Json<'_>]) -> Cow<'t, str> 
         return crate::meaning::provider::name(vendor);
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(said: &str, amount: &str, word: &str, kept: Option<&str>) {
+        let text = format!(r#"{{"said":{said},"amount":{amount}}}"#);
+        let tree = Tree::parse(&text).unwrap();
+        let mut draft = line();
+        charge(
+            &mut draft,
+            tree.root().get("said"),
+            tree.root().get("amount"),
+        );
+        assert_eq!(draft.row.text(TextField::Charge), Some(word), "{text}");
+        let extra = draft.row.extra.first().map(|(_, value)| &**value);
+        assert_eq!(extra, kept, "{text}");
+    }
+
+    #[test]
+    fn only_use_is_usage() {
+        for usage in [
+            "\"Usage\"",
+            "\"regular\"",
+            "\"SavingsPlanCoveredUsage\"",
+            "null",
+            "\"\"",
+        ] {
+            check(usage, "1", "Usage", None);
+        }
+        check("null", "-1", "Credit", None);
+        check("\"Usage\"", "\"-0.5\"", "Correction", Some("Usage"));
+        check("\"credit\"", "-1", "Credit", None);
+        check("\"Credit\"", "1", "Credit", None);
+        check("\"tax\"", "1", "Tax", None);
+        check("\"Refund\"", "-1", "Correction", Some("Refund"));
+        check("\"EdpDiscount\"", "-1", "Adjustment", Some("EdpDiscount"));
+        check("\"Purchase\"", "100", "Adjustment", Some("Purchase"));
+    }
+
+    #[test]
+    fn a_cloud_is_told_from_its_ai() {
+        let tree = Tree::parse(r#"["AmazonBedrock","Vertex AI","Gemini API","Azure OpenAI","S3"]"#);
+        let tree = tree.unwrap();
+        let words: Vec<_> = tree.root().items().collect();
+        for (vendor, word, expected) in [
+            ("AWS", 0, "aws.bedrock"),
+            ("Amazon Web Services, Inc.", 4, "aws"),
+            ("Google Cloud", 1, "gcp.vertex_ai"),
+            ("Google Cloud", 2, "gcp.gemini"),
+            ("Google Cloud", 4, "gcp"),
+            ("Microsoft", 3, "azure.ai.openai"),
+            ("Microsoft", 4, "azure"),
+            ("OpenAI", 4, "openai"),
+        ] {
+            assert_eq!(provider(vendor, &words[word..=word]), expected, "{vendor}");
+        }
+    }
+}

@@ -69,13 +69,12 @@ const CHANGES: [&str; 18] = [
 ];
 
 /// What begins like a change and is a call.
-const CALLS: [&str; 6] = [
+const CALLS: [&str; 5] = [
     "CreateInference",
     "CreateModelInvocationJob",
     "CreateResponse",
     "CreateChatCompletion",
     "CreateMessage",
-    "CreateBatch",
 ];
 
 /// Fields by the place they have in an event.
@@ -167,8 +166,8 @@ fn about(json: Json<'_>) -> Option<About> {
     if !source.starts_with("bedrock") {
         return None;
     }
-    let starts = |words: &[&str]| words.iter().any(|word| name.starts_with(word));
-    Some(if starts(&CHANGES) && !starts(&CALLS) {
+    let changes = CHANGES.iter().any(|word| name.starts_with(word));
+    Some(if changes && !CALLS.contains(&name) {
         About::Settings
     } else {
         About::Call
@@ -270,5 +269,50 @@ fn kind_of(id: &str) -> &'static str {
         "provider_id"
     } else {
         "access_key"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Tree;
+
+    #[track_caller]
+    fn check(source: &str, names: &[&str], expected: Option<About>) {
+        for name in names {
+            let event = format!(r#"{{"eventSource":"{source}","eventName":"{name}"}}"#);
+            let tree = Tree::parse(&event).unwrap();
+            assert_eq!(about(tree.root()), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn calls_changes_and_keys_are_told_by_their_names() {
+        let bedrock = "bedrock.amazonaws.com";
+        let calls = [
+            "InvokeModel",
+            "ConverseStream",
+            "ListFoundationModels",
+            "GetModel",
+        ];
+        check(bedrock, &calls, Some(About::Call));
+        check(bedrock, &["CreateModelInvocationJob"], Some(About::Call));
+        let changes = [
+            "PutModelInvocationLoggingConfiguration",
+            "DeleteModelInvocationLoggingConfiguration",
+            "CreateFoundationModelAgreement",
+            "CreateInferenceProfile",
+        ];
+        check(bedrock, &changes, Some(About::Settings));
+        check(
+            "bedrock-mantle.amazonaws.com",
+            &["CreateInference"],
+            Some(About::Call),
+        );
+        let keys = ["CreateAccessKey", "ResetServiceSpecificCredential"];
+        check("iam.amazonaws.com", &keys, Some(About::Key));
+        let others = ["CreateUser", "ListAccessKeys", "GetAccessKeyLastUsed"];
+        check("iam.amazonaws.com", &others, None);
+        check("s3.amazonaws.com", &["GetObject"], None);
     }
 }

@@ -161,14 +161,17 @@ fn set_caller<'t>(draft: &mut Draft<'t>, payload: Json<'t>) {
     draft.text(TextField::UserAgent, request.get("callerSuppliedUserAgent"));
 }
 
-fn set_outcome(draft: &mut Draft<'_>, status: Json<'_>) -> Result<(), Rejection> {
-    let code = status.get("code").count()?.unwrap_or(0);
-    draft.set(TextField::Outcome, if code == 0 { "ok" } else { "error" });
-    if code > 0
-        && let Some((name, status)) = google::status_of(code)
-    {
+fn set_outcome<'t>(draft: &mut Draft<'t>, status: Json<'t>) -> Result<(), Rejection> {
+    let said = status.get("code");
+    let code = said.numeric().count()?;
+    let failed = code.map_or(said.label().is_some(), |code| code > 0);
+    draft.set(TextField::Outcome, if failed { "error" } else { "ok" });
+    let known = code.filter(|_| failed).and_then(google::status_of);
+    if let Some((name, status)) = known {
         draft.set(TextField::Error, name);
         draft.row.set_count(CountField::Status, status);
+    } else if failed {
+        draft.text(TextField::Error, said);
     }
     Ok(())
 }

@@ -54,9 +54,9 @@ pub(super) fn amount<'t>(
 ///
 /// The word of the source is kept as `charge_type` where ours is another.
 pub(super) fn charge<'t>(draft: &mut Draft<'t>, said: Json<'t>, amount: Json<'t>) {
-    let negative = amount
-        .label()
-        .is_some_and(|amount| amount.trim_start().starts_with('-'))
+    // Reports write -0.0 too. What is no number was refused before, as the cost.
+    let below_zero = |amount: Json<'_>| amount.numeric().number().ok()?.map(|sum| sum < 0.0);
+    let negative = below_zero(amount).unwrap_or(false)
         || draft.row.cost.is_some_and(|cost| cost < Nanos::default());
     let word = match said.label().map(str::to_ascii_lowercase).as_deref() {
         None if negative => "Credit",
@@ -264,6 +264,7 @@ mod tests {
         ] {
             check(usage, "1", "Usage", None);
         }
+        check("\"Usage\"", "\"-0.0\"", "Usage", None);
         check("null", "-1", "Credit", None);
         check("\"Usage\"", "\"-0.5\"", "Correction", Some("Usage"));
         check("\"credit\"", "-1", "Credit", None);

@@ -96,13 +96,7 @@ impl<'w> Rows<'w> {
     /// [`Reason::MissingField`] without any time, [`Reason::Time`] for a span that ends before it
     /// starts, [`Reason::Number`] for a negative cost outside of billing lines.
     pub(crate) fn push(&mut self, json: Json<'_>, draft: Draft<'_>) -> Result<(), Rejection> {
-        if let Some(twice) = json.tree().ambiguous() {
-            let what = match twice.inner_if_any().is_text() {
-                true => "given twice, or has a name inside of its text twice",
-                false => "given twice",
-            };
-            return Err(twice.fault(Reason::DuplicateField, format_args!("{what}")));
-        }
+        json.tree().unambiguous()?;
         let Draft { mut row, time } = draft;
         row.time = match time.or(self.context.time) {
             Some(time) => time,

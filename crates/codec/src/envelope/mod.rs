@@ -3,7 +3,7 @@
 //! ```text
 //! record ─ headers: CloudEvents, schema id
 //!    └─ bytes ─ byte-order mark, Confluent or Glue frame, gzip       frame.rs, unpack.rs
-//!         └─ text ─ one document, or one a line
+//!         └─ text ─ one document, one a line, or a table               table.rs
 //!              └─ value ─ array, page, EventBridge, Pub/Sub, CloudEvents    wrapper.rs
 //!                   └─ element: the format's decoder
 //! ```
@@ -14,6 +14,7 @@
 
 mod cloud_events;
 mod frame;
+mod table;
 mod unpack;
 mod wrapper;
 
@@ -144,7 +145,7 @@ fn too_many_layers() -> Rejection {
     Rejection::new(Reason::Shape, detail)
 }
 
-/// Reads a text: one document, or one a line.
+/// Reads a text: one document, one a line, or a table.
 fn document(rows: &mut Rows<'_>, payload: &[u8], layers: usize) {
     if payload.is_empty() {
         let rejection = Rejection::new(Reason::Empty, "the record has no value");
@@ -174,6 +175,7 @@ fn document(rows: &mut Rows<'_>, payload: &[u8], layers: usize) {
                 }
             }
         }
+        Err(_) if table::read(rows, text) => {}
         Err(rejection) => rows.fail(payload, rejection),
     }
     rows.look = before;

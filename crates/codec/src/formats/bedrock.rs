@@ -5,9 +5,9 @@
 //! one every hour, so that the role is the key. Bodies are never kept.
 //! Source: AWS documentation, "Monitor model invocation"; samples of elastic/integrations.
 
-use model::{FlagField, TextField};
+use model::{CountField, FlagField, TextField};
 
-use super::{Confidence, Decoder, Format};
+use super::{Confidence, Decoder, Format, aws};
 use crate::draft::Draft;
 use crate::json::Json;
 use crate::meaning::tokens::{Convention, Tokens};
@@ -48,11 +48,15 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
     }
     if let Some(arn) = json.path(&["identity", "arn"]).str() {
         draft.set(TextField::Principal, arn);
-        draft.set(TextField::Key, without_session(arn));
+        draft.set(TextField::Key, aws::without_session(arn));
         draft.set(TextField::KeyKind, "arn");
     }
-    draft.text(TextField::Error, json.get("errorCode"));
-    let failed = json.get("errorCode").exists();
+    let error = json.get("errorCode");
+    draft.text(TextField::Error, error);
+    if let Some(status) = error.str().and_then(aws::status_of) {
+        draft.row.set_count(CountField::Status, status);
+    }
+    let failed = error.exists();
     draft.set(TextField::Outcome, if failed { "error" } else { "ok" });
     for (name, value) in json.get("requestMetadata").members() {
         draft.extra(name, value);
@@ -75,37 +79,4 @@ fn tokens(input: Json<'_>, output: Json<'_>) -> Result<Tokens, Rejection> {
     }
     // Logs of embeddings and of some models have the counts in the answer only.
     usage::read(output.path(&["outputBodyJson", "usage"]))
-}
-
-/// Returns the ARN of a role without the session that assumed it.
-fn without_session(arn: &str) -> &str {
-    match arn.rsplit_once('/') {
-        Some((role, _)) if arn.contains(":assumed-role/") && role.contains('/') => role,
-        _ => arn,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_session;
-
-    #[test]
-    fn a_role_is_known_without_its_session() {
-        for (arn, key) in [
-            (
-                "arn:aws:sts::111122223333:assumed-role/app/i-0abc",
-                "arn:aws:sts::111122223333:assumed-role/app",
-            ),
-            (
-                "arn:aws:iam::111122223333:user/alice",
-                "arn:aws:iam::111122223333:user/alice",
-            ),
-            (
-                "arn:aws:sts::111122223333:assumed-role/app",
-                "arn:aws:sts::111122223333:assumed-role/app",
-            ),
-        ] {
-            assert_eq!(without_session(arn), key);
-        }
-    }
 }

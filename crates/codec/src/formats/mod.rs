@@ -11,6 +11,20 @@ mod envoy;
 mod generic;
 mod helicone;
 mod higress;
+mod aws;
+mod azure;
+mod azure_apim;
+mod azure_cost;
+mod azure_diagnostics;
+mod bedrock;
+mod billing;
+mod cloudtrail;
+mod cur;
+mod focus;
+mod gcp_audit;
+mod gcp_billing;
+mod generic;
+mod google;
 mod identity;
 mod kong;
 mod lago;
@@ -99,6 +113,22 @@ formats! {
     Openmeter = "openmeter", openmeter;
     /// Events of Lago.
     Lago = "lago", lago;
+    /// Events of AWS CloudTrail about Bedrock and about keys.
+    Cloudtrail = "cloudtrail", cloudtrail;
+    /// Lines of AWS' Cost and Usage Report 2.0.
+    Cur = "cur", cur;
+    /// Logs of AI gateways in Azure API Management.
+    AzureApim = "azure.apim", azure_apim;
+    /// Diagnostic logs of Azure OpenAI and the other AI services of Azure.
+    AzureDiagnostics = "azure.diagnostics", azure_diagnostics;
+    /// Lines of Azure's cost details.
+    AzureCost = "azure.cost", azure_cost;
+    /// Entries of Google Cloud's audit log about Vertex AI, Gemini and keys.
+    GcpAudit = "gcp.audit", gcp_audit;
+    /// Rows of Google Cloud's billing export.
+    GcpBilling = "gcp.billing", gcp_billing;
+    /// Lines of bills in the form of FOCUS 1.0 to 1.4.
+    Focus = "focus", focus;
     /// Anybody's own JSON: around a provider's usage object, or with a mapping in the settings.
     Generic = "generic", generic;
 }
@@ -153,8 +183,12 @@ pub(crate) fn detect(
     // Only what is particular to one format may go ahead of the order.
     let last = last.filter(|(_, confidence)| *confidence == Confidence::Certain);
     let last = last.into_iter().map(|(decoder, _)| decoder);
-    last.chain(DECODERS.iter().copied())
-        .find_map(|decoder| Some((decoder, (decoder.signature)(json)?)))
+    let found = last
+        .chain(DECODERS.iter().copied())
+        .find_map(|decoder| Some((decoder, (decoder.signature)(json)?)));
+    // What only signatures looked at is not read.
+    json.tree().forgive(json);
+    found
 }
 
 /// A name that no format has.

@@ -8,10 +8,15 @@
 mod inner;
 mod node;
 mod parse;
+mod row;
 #[cfg(test)]
 mod tests;
 
 use std::cell::Cell;
+
+use model::Reason;
+
+use crate::rejection::Rejection;
 
 pub use node::Unit;
 pub(crate) use node::{COST_LIMIT, Json, MAX_COUNT};
@@ -102,6 +107,21 @@ impl<'a> Tree<'a> {
     pub(crate) fn ambiguous(&self) -> Option<Json<'_>> {
         let at = self.ambiguous.get();
         (at != MISSING).then(|| Json::new(self, at))
+    }
+
+    /// Refuses a document of which a member was looked up that is given twice.
+    ///
+    /// # Errors
+    /// [`Reason::DuplicateField`].
+    pub(crate) fn unambiguous(&self) -> Result<(), Rejection> {
+        let Some(twice) = self.ambiguous() else {
+            return Ok(());
+        };
+        let what = match twice.inner_if_any().is_text() {
+            true => "given twice, or has a name inside of its text twice",
+            false => "given twice",
+        };
+        Err(twice.fault(Reason::DuplicateField, format_args!("{what}")))
     }
 
     /// Forgets an ambiguous member inside of `node`, so that its neighbours can be read.

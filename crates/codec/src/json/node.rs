@@ -72,6 +72,27 @@ impl<'t> Json<'t> {
         Self::new(self.tree, found)
     }
 
+    /// Returns the member of that name in small or capital letters: one source writes the same
+    /// column as `ResourceId`, `resourceId` and `resourceid`.
+    ///
+    /// Of two spellings it is the first, and nothing is refused: JSON may well have both.
+    pub(crate) fn any_case(self, name: &str) -> Json<'t> {
+        let mut members = self.members();
+        let spelling = members.find(|(member, _)| member.eq_ignore_ascii_case(name));
+        spelling.map_or(Self::new(self.tree, MISSING), |(member, _)| {
+            self.get(member)
+        })
+    }
+
+    /// Returns the first of these members, in small or capital letters, that says something.
+    pub(crate) fn first_of_any_case(self, names: &[&str]) -> Json<'t> {
+        let mut members = names.iter().map(|name| self.any_case(name));
+        let missing = Self::new(self.tree, MISSING);
+        members
+            .find(|member| member.exists() && !member.raw().is_empty())
+            .unwrap_or(missing)
+    }
+
     /// Follows names downwards.
     pub(crate) fn path(self, names: &[&str]) -> Json<'t> {
         names.iter().fold(self, |json, name| json.get(name))
@@ -92,6 +113,11 @@ impl<'t> Json<'t> {
     /// Returns whether there is such a member, be it null.
     pub(crate) fn has(self, name: &str) -> bool {
         self.get(name).at != MISSING
+    }
+
+    /// Returns whether there is anything, be it null.
+    pub(crate) fn is_there(self) -> bool {
+        self.at != MISSING
     }
 
     /// Returns whether this is an object.
@@ -118,6 +144,16 @@ impl<'t> Json<'t> {
             _ => None,
         }
         .filter(|text| !matches!(*text, "" | "-"))
+    }
+
+    /// Returns this if it is a number, also one in a text, and else something that is absent.
+    pub(crate) fn numeric(self) -> Json<'t> {
+        let numeric = self.label().is_some_and(|text| text.parse::<f64>().is_ok());
+        if numeric {
+            self
+        } else {
+            Self::new(self.tree, MISSING)
+        }
     }
 
     /// Returns a truth value, also one in a text or as 0 and 1.

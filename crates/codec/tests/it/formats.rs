@@ -168,6 +168,20 @@ fn a_bucket_that_is_sent_again_has_the_id_it_had() {
             r#""output_tokens":500"#,
             r#""output_tokens":900"#,
         ),
+        (
+            "cur",
+            "by_resource.json",
+            r#""line_item_unblended_cost":3.6015000001"#,
+            r#""line_item_unblended_cost":4.2"#,
+        ),
+        ("azure.cost", "enterprise_table.csv", "1200.5", "1300.75"),
+        ("focus", "aws_1_2_table.csv", "3.6015000001", "4.2"),
+        (
+            "gcp.billing",
+            "with_credits.json",
+            r#""cost":12.345678901"#,
+            r#""cost":13"#,
+        ),
     ] {
         let [first, second] = ids(folder, name, from, to);
         assert_eq!(first, second, "{folder}");

@@ -10,6 +10,12 @@ mod identity;
 mod litellm;
 mod openai_costs;
 mod openai_usage;
+pub(crate) mod otlp;
+mod otlp_logs;
+mod otlp_metrics;
+mod otlp_traces;
+
+pub use otlp::genai::DEFAULT_KEY_ATTRIBUTES;
 
 use std::fmt;
 use std::str::FromStr;
@@ -48,6 +54,12 @@ macro_rules! formats {
 // The order is that of detection: what is told by more particular names comes first, and
 // `generic`, which is told by a provider's usage object anywhere, last.
 formats! {
+    /// OpenTelemetry traces: a batch of spans, in protobuf or JSON.
+    OtlpTraces = "otlp.traces", otlp_traces;
+    /// OpenTelemetry metrics: a batch of counters, in protobuf or JSON.
+    OtlpMetrics = "otlp.metrics", otlp_metrics;
+    /// OpenTelemetry logs: a batch of log records, in protobuf or JSON.
+    OtlpLogs = "otlp.logs", otlp_logs;
     /// Pages, buckets and results of OpenAI's `/v1/organization/usage/…`.
     OpenaiUsage = "openai.usage", openai_usage;
     /// Pages, buckets and results of OpenAI's `/v1/organization/costs`.

@@ -15,7 +15,7 @@ mod otlp_logs;
 mod otlp_metrics;
 mod otlp_traces;
 
-pub use otlp::genai::DEFAULT_KEY_ATTRIBUTES;
+pub use otlp::DEFAULT_KEY_ATTRIBUTES;
 
 use std::fmt;
 use std::str::FromStr;

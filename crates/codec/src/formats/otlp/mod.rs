@@ -11,8 +11,11 @@
 //! as texts or numbers, names of enums, snake_case, ids missing or in base64.
 //! Source: open-telemetry/opentelemetry-proto.
 
-pub(crate) mod genai;
+pub(super) mod genai;
+mod names;
 pub(crate) mod protobuf;
+
+pub use names::DEFAULT_KEY_ATTRIBUTES;
 
 use std::cell::{Cell, OnceCell};
 
@@ -33,8 +36,9 @@ pub(super) struct Names {
 
 /// Tells a batch, or one resource of a batch, by the name of its list.
 pub(super) fn signature(json: Json<'_>, names: &Names) -> Option<Confidence> {
-    let own = |names: &[&str]| names.iter().any(|name| json.has(name));
-    (own(names.resources) || own(names.scopes)).then_some(Confidence::Certain)
+    let mut members = json.members();
+    let own = |(name, _)| names.resources.contains(&name) || names.scopes.contains(&name);
+    members.any(own).then_some(Confidence::Certain)
 }
 
 /// What stands around an item: what its scope and its resource say of all of theirs.

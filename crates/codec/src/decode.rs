@@ -11,7 +11,7 @@ use model::{
 
 use crate::dead_letter::cut;
 use crate::envelope::{self, Schemas};
-use crate::formats::{Confidence, Decoder, Format, decoder_of};
+use crate::formats::{Confidence, DEFAULT_KEY_ATTRIBUTES, Decoder, Format, decoder_of};
 use crate::mapping::Mapping;
 use crate::native;
 use crate::rows::{Decoded, Rows};
@@ -33,6 +33,8 @@ pub struct Codec {
     networks: Arc<Networks>,
     topics: Arc<HashMap<String, TopicChoice>>,
     schemas: Option<Arc<dyn Schemas>>,
+    /// Where the key is in OpenTelemetry's signals; none are the usual ones.
+    key_attributes: Option<Arc<[String]>>,
 }
 
 /// What the settings say of the records of one topic.
@@ -46,6 +48,11 @@ impl TopicChoice {
     /// Returns the decoder that the topic's format has, unless it is native or found by itself.
     pub(crate) fn decoder(&self) -> Option<&'static Decoder> {
         decoder_of(self.format?)
+    }
+
+    /// Returns the format that the settings give the topic.
+    pub(crate) fn format(&self) -> Option<Format> {
+        self.format
     }
 
     /// Returns where the fields of the topic's own JSON are.
@@ -72,6 +79,7 @@ impl Codec {
             networks: Arc::default(),
             topics: Arc::default(),
             schemas: None,
+            key_attributes: None,
         }
     }
 
@@ -106,6 +114,22 @@ impl Codec {
     pub fn with_schemas(mut self, schemas: Arc<dyn Schemas>) -> Self {
         self.schemas = Some(schemas);
         self
+    }
+
+    /// Says which attributes of OpenTelemetry's signals name the key, the first that is there, in
+    /// place of [`DEFAULT_KEY_ATTRIBUTES`].
+    pub fn with_key_attributes(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.key_attributes = Some(names.into_iter().collect());
+        self
+    }
+
+    pub(crate) fn key_attributes(&self) -> impl Iterator<Item = &str> {
+        let own = self.key_attributes.iter().flat_map(|names| names.iter());
+        let usual = match self.key_attributes {
+            Some(_) => &[],
+            None => DEFAULT_KEY_ATTRIBUTES,
+        };
+        own.map(String::as_str).chain(usual.iter().copied())
     }
 
     pub(crate) fn schemas(&self) -> Option<&dyn Schemas> {

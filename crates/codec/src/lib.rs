@@ -48,7 +48,7 @@ mod scalar;
 pub use decode::{Codec, MAX_PAYLOAD_BYTES};
 pub use envelope::{SchemaError, SchemaId, Schemas};
 pub use fingerprint::{Fingerprint, FingerprintSecret};
-pub use formats::{Confidence, Format, UnknownFormat};
+pub use formats::{Confidence, DEFAULT_KEY_ATTRIBUTES, Format, UnknownFormat};
 pub use json::Unit;
 pub use mapping::{Mapping, MappingError};
 pub use meaning::tokens::Convention;

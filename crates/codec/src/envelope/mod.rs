@@ -3,6 +3,7 @@
 //! ```text
 //! record ─ headers: CloudEvents, schema id
 //!    └─ bytes ─ byte-order mark, Confluent or Glue frame, gzip       frame.rs, unpack.rs
+//!         ├─ OTLP protobuf ─ written as one document in JSON
 //!         └─ text ─ one document, one a line, or a table               table.rs
 //!              └─ value ─ array, page, EventBridge, Pub/Sub, CloudEvents    wrapper.rs
 //!                   └─ element: the format's decoder
@@ -25,7 +26,8 @@ use std::borrow::Cow;
 use model::{Headers, Reason, Timestamp};
 
 use crate::decode::TopicChoice;
-use crate::formats::{self, Confidence};
+use crate::formats::otlp::protobuf::{self, Fault};
+use crate::formats::{self, Confidence, Format};
 use crate::json::{Json, Tree};
 use crate::native;
 use crate::rejection::Rejection;
@@ -109,8 +111,13 @@ pub(crate) fn record(rows: &mut Rows<'_>) {
 /// Reads bytes: what frames and packs them, then their text.
 fn bytes(rows: &mut Rows<'_>, payload: &[u8], layers: usize) {
     let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
-    match unpack(rows, payload, layers) {
-        Ok(None) => document(rows, payload, layers),
+    let unpacked = unpack(rows, payload, layers);
+    match unpacked {
+        Ok(None) => match otlp(rows, payload) {
+            Ok(None) => document(rows, payload, layers),
+            Ok(Some(json)) => document(rows, json.as_bytes(), layers),
+            Err(rejection) => rows.fail(b"", rejection),
+        },
         Ok(Some(inner)) => bytes(rows, &inner, layers + 1),
         Err(rejection) => {
             // What is packed hides its secrets, and what is framed has no text to show.
@@ -138,6 +145,52 @@ fn unpack<'p>(
         return Ok(Some(Cow::Owned(unpacked)));
     }
     frame::unframe(rows.codec.schemas(), payload)
+}
+
+/// Writes an OTLP batch in protobuf as JSON, where the payload is one or the settings say so.
+///
+/// # Errors
+/// [`Reason::UnknownFormat`] for what is binary and no whole batch, or none of the topic's signal;
+/// [`Reason::TooLarge`], [`Reason::Shape`] for a batch beyond the limits.
+fn otlp(rows: &mut Rows<'_>, payload: &[u8]) -> Result<Option<String>, Rejection> {
+    const SIGNALS: [Format; 3] = [Format::OtlpTraces, Format::OtlpMetrics, Format::OtlpLogs];
+    let forced = rows.choice.and_then(TopicChoice::format);
+    let of_topic = forced.filter(|format| SIGNALS.contains(format));
+    // The tag of the one field that a batch has; also a line break before a text.
+    if payload.first() != Some(&b'\n') || forced != of_topic {
+        return Ok(None);
+    }
+    let mut cut = None;
+    for signal in SIGNALS {
+        match protobuf::read(signal, payload, rows.budget_bytes) {
+            Ok(batch) if batch.named || of_topic == Some(signal) => {
+                if of_topic.is_some_and(|format| format != signal) {
+                    continue;
+                }
+                rows.budget_bytes -= batch.json.len().min(rows.budget_bytes);
+                return Ok(Some(batch.json));
+            }
+            Err(Fault::TooLarge) => {
+                let detail = "the OTLP batch is too large as JSON";
+                return Err(Rejection::new(Reason::TooLarge, detail));
+            }
+            Err(fault) if of_topic.is_none_or(|format| format == signal) => {
+                cut = cut.or(Some(fault));
+            }
+            _ => {}
+        }
+    }
+    // UTF-16 has zeros after its line breaks, and a reason of its own.
+    if std::str::from_utf8(payload).is_ok() || payload.get(1) == Some(&0) {
+        return Ok(None);
+    }
+    let what = of_topic.map_or("OTLP", Format::name);
+    let why = cut.map_or_else(
+        || "nothing in it has a name".to_owned(),
+        |fault| fault.to_string(),
+    );
+    let detail = format!("the record is binary and no {what} batch: {why}");
+    Err(Rejection::new(Reason::UnknownFormat, detail))
 }
 
 fn too_many_layers() -> Rejection {

@@ -5,12 +5,6 @@
 
 mod anthropic_usage;
 mod apisix;
-mod bedrock;
-mod cloudflare;
-mod envoy;
-mod generic;
-mod helicone;
-mod higress;
 mod aws;
 mod azure;
 mod azure_apim;
@@ -18,13 +12,17 @@ mod azure_cost;
 mod azure_diagnostics;
 mod bedrock;
 mod billing;
+mod cloudflare;
 mod cloudtrail;
 mod cur;
+mod envoy;
 mod focus;
 mod gcp_audit;
 mod gcp_billing;
 mod generic;
 mod google;
+mod helicone;
+mod higress;
 mod identity;
 mod kong;
 mod lago;
@@ -36,7 +34,13 @@ mod openai_costs;
 mod openai_usage;
 mod openmeter;
 mod openrouter;
+pub(crate) mod otlp;
+mod otlp_logs;
+mod otlp_metrics;
+mod otlp_traces;
 mod portkey;
+
+pub use otlp::DEFAULT_KEY_ATTRIBUTES;
 
 use std::fmt;
 use std::str::FromStr;
@@ -77,6 +81,12 @@ macro_rules! formats {
 // The order is that of detection: what is told by more particular names comes first, and
 // `generic`, which is told by a provider's usage object anywhere, last.
 formats! {
+    /// OpenTelemetry traces: a batch of spans, in protobuf or JSON.
+    OtlpTraces = "otlp.traces", otlp_traces;
+    /// OpenTelemetry metrics: a batch of counters, in protobuf or JSON.
+    OtlpMetrics = "otlp.metrics", otlp_metrics;
+    /// OpenTelemetry logs: a batch of log records, in protobuf or JSON.
+    OtlpLogs = "otlp.logs", otlp_logs;
     /// Pages, buckets and results of OpenAI's `/v1/organization/usage/…`.
     OpenaiUsage = "openai.usage", openai_usage;
     /// Pages, buckets and results of OpenAI's `/v1/organization/costs`.

@@ -105,6 +105,11 @@ impl<'t> Json<'t> {
         members.find(|member| member.exists()).unwrap_or(missing)
     }
 
+    /// Returns what is not there.
+    pub(crate) fn absent(self) -> Json<'t> {
+        Self::new(self.tree, MISSING)
+    }
+
     /// Returns whether there is a value, and not null.
     pub(crate) fn exists(self) -> bool {
         !matches!(self.kind(), None | Some(Kind::Null))

@@ -6,6 +6,7 @@ mod envelopes;
 mod fixtures;
 mod formats;
 mod networks;
+mod otlp;
 mod tables;
 
 use std::collections::BTreeSet;

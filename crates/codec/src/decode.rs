@@ -14,6 +14,7 @@ use crate::envelope::{self, Schemas};
 use crate::formats::{Confidence, Decoder, Format, decoder_of};
 use crate::mapping::Mapping;
 use crate::native;
+use crate::prices::{Prices, Unpriced};
 use crate::rows::{Decoded, Rows};
 use crate::{FingerprintSecret, Networks, Redactor};
 
@@ -33,6 +34,7 @@ pub struct Codec {
     networks: Arc<Networks>,
     topics: Arc<HashMap<String, TopicChoice>>,
     schemas: Option<Arc<dyn Schemas>>,
+    prices: Option<Arc<Prices>>,
 }
 
 /// What the settings say of the records of one topic.
@@ -72,6 +74,7 @@ impl Codec {
             networks: Arc::default(),
             topics: Arc::default(),
             schemas: None,
+            prices: None,
         }
     }
 
@@ -106,6 +109,19 @@ impl Codec {
     pub fn with_schemas(mut self, schemas: Arc<dyn Schemas>) -> Self {
         self.schemas = Some(schemas);
         self
+    }
+
+    /// Fills in what tokens cost where their source does not say.
+    pub fn with_prices(mut self, prices: Arc<Prices>) -> Self {
+        self.prices = Some(prices);
+        self
+    }
+
+    /// Returns what had tokens and neither a cost nor a price since the prices were read, most
+    /// tokens first; there are about five hundred entries at most.
+    pub fn unpriced(&self) -> Vec<Unpriced> {
+        let prices = self.prices.as_ref();
+        prices.map(|prices| prices.unpriced()).unwrap_or_default()
     }
 
     pub(crate) fn schemas(&self) -> Option<&dyn Schemas> {
@@ -188,6 +204,9 @@ impl Codec {
         self.protect(&mut row, look);
         self.networks.fill(&mut row);
         settle_time(&mut row, place.record_time);
+        if let Some(prices) = &self.prices {
+            prices.fill(&mut row);
+        }
         sink.row(&row, place.position);
     }
 

@@ -49,6 +49,12 @@ pub(crate) fn name(name: &str) -> Cow<'_, str> {
     known.map_or(small, |(_, kept)| Cow::Borrowed(kept))
 }
 
+/// Returns every spelling of a provider that is seen, the kept one first.
+pub(crate) fn spellings(kept: &str) -> impl Iterator<Item = &str> {
+    let seen = NAMES.iter().filter(move |(_, other)| *other == kept);
+    std::iter::once(kept).chain(seen.map(|(seen, _)| *seen))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,12 +3,19 @@
 //! A format is a file of this folder with one [`Decoder`], and two lines here: the `mod` and the
 //! line of the table.
 
+mod anthropic_activities;
+mod anthropic_claude_code;
+mod anthropic_costs;
+mod anthropic_keys;
 mod anthropic_usage;
 mod bedrock;
 mod generic;
 mod identity;
+mod inventory;
 mod litellm;
+mod openai_audit;
 mod openai_costs;
+mod openai_keys;
 mod openai_usage;
 
 use std::fmt;
@@ -54,6 +61,18 @@ formats! {
     OpenaiCosts = "openai.costs", openai_costs;
     /// Pages, buckets and results of Anthropic's `/v1/organizations/usage_report/messages`.
     AnthropicUsage = "anthropic.usage", anthropic_usage;
+    /// Keys of OpenAI's projects and organisations, from its lists and answers.
+    OpenaiKeys = "openai.keys", openai_keys;
+    /// OpenAI's audit log, `/v1/organization/audit_logs`.
+    OpenaiAudit = "openai.audit", openai_audit;
+    /// Pages, buckets and results of Anthropic's `/v1/organizations/cost_report`.
+    AnthropicCosts = "anthropic.costs", anthropic_costs;
+    /// Keys of Anthropic's `/v1/organizations/api_keys`.
+    AnthropicKeys = "anthropic.keys", anthropic_keys;
+    /// Anthropic's report of Claude Code, `/v1/organizations/usage_report/claude_code`.
+    AnthropicClaudeCode = "anthropic.claude_code", anthropic_claude_code;
+    /// Anthropic's compliance feed, `/v1/compliance/activities`.
+    AnthropicActivities = "anthropic.activities", anthropic_activities;
     /// Model invocation logs of AWS Bedrock.
     Bedrock = "bedrock", bedrock;
     /// LiteLLM's standard logging payload.

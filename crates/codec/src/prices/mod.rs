@@ -129,6 +129,13 @@ impl Prices {
         {
             return;
         }
+        // It has a cost, in a currency that there is no rate of exchange for.
+        if row
+            .text(TextField::Currency)
+            .is_some_and(|currency| currency != "USD")
+        {
+            return;
+        }
         // What a gateway answered out of its own cache, or did not let through, cost nothing at
         // the provider; it is not priced rather than said to be free.
         if matches!(row.text(TextField::Outcome), Some("cached" | "blocked")) {

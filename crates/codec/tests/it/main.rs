@@ -6,6 +6,7 @@ mod envelopes;
 mod fixtures;
 mod formats;
 mod networks;
+mod prices;
 
 use std::collections::BTreeSet;
 

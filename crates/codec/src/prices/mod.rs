@@ -40,11 +40,10 @@ const PRICE_VERSION: &str = "price_version";
 /// The longest name of a model or a provider that is looked up, in bytes.
 const MAX_NAME_BYTES: usize = 256;
 
-/// How many models, by provider and tier, and how many days of each are remembered. What is one
-/// too many makes all be forgotten and looked up again: names come from events, and whoever
-/// invents them must not fill the memory.
-const MAX_OFFERS: usize = 8192;
-const MAX_DAYS: usize = 1024;
+/// How many days of models, by provider and tier, are remembered. What is one too many makes all be
+/// forgotten and looked up again: names and times come from events, and whoever invents them must
+/// not fill the memory. A year of 100 models is about half of it.
+const MAX_DAYS: usize = 1 << 16;
 
 /// Why a file of overrides cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,7 +70,7 @@ pub struct Prices {
     overrides: Option<Overrides>,
     version: String,
     /// A lock of many readers: all threads look, and one writes for each new model or day.
-    offers: RwLock<HashMap<OfferKey, Offer>>,
+    offers: RwLock<Offers>,
     unpriced: UnpricedCounts,
 }
 
@@ -191,9 +190,8 @@ impl Prices {
         }
         let moment = Moment::of(row.time);
         let offers = self.offers.read().unwrap_or_else(PoisonError::into_inner);
-        let known = offers
-            .get(&key)
-            .and_then(|offer| offer.days.get(&moment.day));
+        let known = offers.days.get(&key);
+        let known = known.and_then(|days| days.get(&moment.day));
         if let Some(day) = known {
             return day.at(moment).cloned();
         }
@@ -215,8 +213,7 @@ impl Prices {
             None => {
                 // Prices change a few times a year: the nearest days likely have the same.
                 let offers = self.offers.read().unwrap_or_else(PoisonError::into_inner);
-                let near = offers.get(key).map_or([None, None], |offer| {
-                    let days = &offer.days;
+                let near = offers.days.get(key).map_or([None, None], |days| {
                     [
                         days.range(..moment.day).next_back(),
                         days.range(moment.day..).next(),
@@ -230,14 +227,14 @@ impl Prices {
         };
         let rates = day.at(moment).cloned();
         let mut offers = self.offers.write().unwrap_or_else(PoisonError::into_inner);
-        if offers.len() >= MAX_OFFERS && !offers.contains_key(key) {
-            offers.clear();
+        if offers.count >= MAX_DAYS {
+            *offers = Offers::default();
         }
-        let offer = offers.entry(key.owned()).or_default();
-        if offer.days.len() >= MAX_DAYS {
-            offer.days.clear();
+        let days = offers.days.entry(key.owned()).or_default();
+        // Another thread may have been faster.
+        if days.insert(moment.day, day).is_none() {
+            offers.count += 1;
         }
-        offer.days.insert(moment.day, day);
         rates
     }
 }
@@ -317,10 +314,12 @@ impl Day {
     }
 }
 
-/// What is known of one model at one provider and tier, by day.
+/// What is known of models at their providers and tiers, by day.
 #[derive(Debug, Default)]
-struct Offer {
-    days: BTreeMap<i64, Day>,
+struct Offers {
+    days: HashMap<OfferKey, BTreeMap<i64, Day>>,
+    /// How many days there are in all.
+    count: usize,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -140,7 +140,8 @@ impl Prices {
         if matches!(row.text(TextField::Outcome), Some("cached" | "blocked")) {
             return;
         }
-        let Some(counts) = Counts::of(row) else {
+        // No tokens cost nothing, but not every call is paid by tokens: images have none.
+        let Some(counts) = Counts::of(row).filter(|counts| counts.tokens() > 0) else {
             return;
         };
         match self.cost(row, &counts) {
@@ -156,12 +157,11 @@ impl Prices {
                 let version = self.version.as_str();
                 row.extra.push((PRICE_VERSION.into(), version.into()));
             }
-            None if counts.tokens() > 0 => {
+            None => {
                 let name = names::models(row).next().unwrap_or_default();
                 let provider = row.text(TextField::Provider).unwrap_or_default();
                 self.unpriced.count(provider, name, counts.tokens());
             }
-            None => {}
         }
     }
 

@@ -29,8 +29,8 @@ const DAY_SECS: i64 = 86_400;
 const HALF_HOUR_SECS: i64 = 1800;
 
 /// Half hours that tell whether a day has more than one price: whatever part of the day has a price
-/// of its own in the table, some of these are inside and some outside.
-const SAMPLES: [usize; 4] = [0, 16, 24, 36];
+/// of its own in the table, midnight and these are not all inside of it and not all outside.
+const SAMPLES: [usize; 3] = [16, 24, 36];
 
 /// A few prices of one day, by which it is compared with others.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -74,7 +74,8 @@ impl Table {
         let Some((offer, print)) = found else {
             return Day::Whole(None, Print::default());
         };
-        let differs = |half_hour| offer.print(day, half_hour) != Some(print);
+        let differs =
+            |half_hour| offer.mixed(day, half_hour, offer.context, SHORT) != Some(print.short);
         if SAMPLES.into_iter().any(differs) {
             return offer.parts(day, tier);
         }

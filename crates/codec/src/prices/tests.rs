@@ -206,6 +206,7 @@ fn what_has_no_price_has_no_cost_and_is_counted() {
     embedding.counts[CountField::OutputTokens as usize] = None;
     assert_eq!(price(&prices, embedding), Some(20_000));
     // These are not asked for at all.
+    none(row("openai", "gpt-5", MAY, 0, 0));
     let mut line = row("openai", "gpt-99", MAY, 1, 1);
     line.set_text(TextField::Kind, "cost");
     none(line);
@@ -385,7 +386,8 @@ fn a_priced_row_says_where_the_cost_is_from() {
 
 /// Every model of the table, on days and at lengths of all kinds, costs what the crate says.
 ///
-/// It fails if a release has prices that change by something that is not read off here.
+/// It fails if a release has prices that change by something that is not read off here. Without
+/// optimisation it looks at every seventh model only, and takes a second.
 #[test]
 fn rates_are_those_of_the_crate() {
     let prices = Prices::bundled();
@@ -403,6 +405,9 @@ fn rates_are_those_of_the_crate() {
     for provider in calculator.providers() {
         for model in provider.models() {
             number += 1;
+            if cfg!(debug_assertions) && number % 7 != 0 {
+                continue;
+            }
             let time = Timestamp::parse(times[number % times.len()]).unwrap();
             for (at, input) in inputs.into_iter().enumerate() {
                 let parts = [
@@ -456,7 +461,7 @@ fn rates_are_those_of_the_crate() {
             }
         }
     }
-    assert!(compared > 10_000, "{compared}");
+    assert!(compared > 1_000, "{compared}");
 }
 
 #[test]

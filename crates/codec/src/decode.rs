@@ -14,6 +14,7 @@ use crate::envelope::{self, Schemas};
 use crate::formats::{Confidence, DEFAULT_KEY_ATTRIBUTES, Decoder, Format, decoder_of};
 use crate::mapping::Mapping;
 use crate::native;
+use crate::prices::{Prices, Unpriced};
 use crate::rows::{Decoded, Rows};
 use crate::{FingerprintSecret, Networks, Redactor};
 
@@ -35,6 +36,7 @@ pub struct Codec {
     schemas: Option<Arc<dyn Schemas>>,
     /// Where the key is in OpenTelemetry's signals; none are the usual ones.
     key_attributes: Option<Arc<[String]>>,
+    prices: Option<Arc<Prices>>,
 }
 
 /// What the settings say of the records of one topic.
@@ -80,6 +82,7 @@ impl Codec {
             topics: Arc::default(),
             schemas: None,
             key_attributes: None,
+            prices: None,
         }
     }
 
@@ -130,6 +133,19 @@ impl Codec {
             None => DEFAULT_KEY_ATTRIBUTES,
         };
         own.map(String::as_str).chain(usual.iter().copied())
+    }
+
+    /// Fills in what tokens cost where their source does not say.
+    pub fn with_prices(mut self, prices: Arc<Prices>) -> Self {
+        self.prices = Some(prices);
+        self
+    }
+
+    /// Returns what had tokens and neither a cost nor a price since the prices were read, most
+    /// tokens first; there are about five hundred entries at most.
+    pub fn unpriced(&self) -> Vec<Unpriced> {
+        let prices = self.prices.as_ref();
+        prices.map(|prices| prices.unpriced()).unwrap_or_default()
     }
 
     pub(crate) fn schemas(&self) -> Option<&dyn Schemas> {
@@ -224,6 +240,9 @@ impl Codec {
         self.protect(&mut row, look);
         self.networks.fill(&mut row);
         settle_time(&mut row, place.record_time);
+        if let Some(prices) = &self.prices {
+            prices.fill(&mut row);
+        }
         sink.row(&row, place.position);
     }
 

@@ -4,7 +4,8 @@
 //! [`model::EventSink`], borrowed from the payload. What leaves it is free of keys: a secret in
 //! the key field becomes a keyed fingerprint, anywhere else it is cut out ([`Redactor`]).
 //! Given files in MaxMind's format ([`Networks`]), it fills in the network and the country of an
-//! address where an event does not say them.
+//! address where an event does not say them; given prices of models ([`Prices`]), what its tokens
+//! cost.
 //!
 //! A record is read in the [`Format`] that the settings give its topic, or else in the one it looks
 //! like; envelopes around it (gzip, arrays, pages, CloudEvents, Pub/Sub, frames of a schema
@@ -39,6 +40,7 @@ mod meaning;
 mod native;
 mod networks;
 mod plain;
+mod prices;
 mod randomness;
 mod redact;
 mod rejection;
@@ -53,5 +55,6 @@ pub use json::Unit;
 pub use mapping::{Mapping, MappingError};
 pub use meaning::tokens::Convention;
 pub use networks::{NetworkFileSummary, Networks, NetworksError};
+pub use prices::{Prices, PricesError, Unpriced};
 pub use redact::Redactor;
 pub use rows::Decoded;

@@ -16,8 +16,8 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::AnthropicUsage,
-    signature,
-    decode,
+    signature: |json| signature(json, "uncached_input_tokens"),
+    decode: |rows, json| decode(rows, json, read),
 };
 
 /// The dimensions of a line and the fields they are.
@@ -34,8 +34,9 @@ const DIMENSIONS: [(&str, TextField); 7] = [
 /// Dimensions that are no field of the event.
 const OTHER_DIMENSIONS: [&str; 2] = ["context_window", "speed"];
 
-fn signature(json: Json<'_>) -> Option<Confidence> {
-    if json.has("uncached_input_tokens") {
+/// Tells a page, a bucket or a result by a name that only such results have.
+pub(super) fn signature(json: Json<'_>, mark: &str) -> Option<Confidence> {
+    if json.has(mark) {
         return Some(Confidence::Certain);
     }
     let buckets = json.get("data");
@@ -48,9 +49,7 @@ fn signature(json: Json<'_>) -> Option<Confidence> {
         Box::new(json.get("results").items())
     };
     match results.next() {
-        Some(first) => first
-            .has("uncached_input_tokens")
-            .then_some(Confidence::Certain),
+        Some(first) => first.has(mark).then_some(Confidence::Certain),
         // Buckets without a result are reported too.
         None => Some(Confidence::Likely),
     }
@@ -61,9 +60,17 @@ fn results_of_page<'t>(page: Json<'t>) -> Box<dyn Iterator<Item = Json<'t>> + 't
     Box::new(buckets.flat_map(|bucket| bucket.get("results").items()))
 }
 
-fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
+/// Reads the results of a page, of a bucket, or the one that there is: `read` gets the bucket, which
+/// has the times, and the result.
+pub(super) fn decode<'t>(
+    rows: &mut Rows<'_>,
+    json: Json<'t>,
+    read: fn(&mut Rows<'_>, Json<'t>, Json<'t>) -> Result<(), Rejection>,
+) -> Result<(), Rejection> {
     if json.get("data").is_array() {
-        rows.each(json.get("data").items(), decode);
+        rows.each(json.get("data").items(), |rows, bucket| {
+            decode(rows, bucket, read)
+        });
     } else if json.get("results").is_array() {
         rows.each(json.get("results").items(), |rows, result| {
             read(rows, json, result)

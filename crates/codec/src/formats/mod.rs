@@ -3,6 +3,10 @@
 //! A format is a file of this folder with one [`Decoder`], and two lines here: the `mod` and the
 //! line of the table.
 
+mod anthropic_activities;
+mod anthropic_claude_code;
+mod anthropic_costs;
+mod anthropic_keys;
 mod anthropic_usage;
 mod apisix;
 mod aws;
@@ -24,13 +28,16 @@ mod google;
 mod helicone;
 mod higress;
 mod identity;
+mod inventory;
 mod kong;
 mod lago;
 mod langfuse;
 mod litellm;
 mod litellm_audit;
 mod litellm_spend;
+mod openai_audit;
 mod openai_costs;
+mod openai_keys;
 mod openai_usage;
 mod openmeter;
 mod openrouter;
@@ -93,6 +100,18 @@ formats! {
     OpenaiCosts = "openai.costs", openai_costs;
     /// Pages, buckets and results of Anthropic's `/v1/organizations/usage_report/messages`.
     AnthropicUsage = "anthropic.usage", anthropic_usage;
+    /// Keys of OpenAI's projects and organisations, from its lists and answers.
+    OpenaiKeys = "openai.keys", openai_keys;
+    /// OpenAI's audit log, `/v1/organization/audit_logs`.
+    OpenaiAudit = "openai.audit", openai_audit;
+    /// Pages, buckets and results of Anthropic's `/v1/organizations/cost_report`.
+    AnthropicCosts = "anthropic.costs", anthropic_costs;
+    /// Keys of Anthropic's `/v1/organizations/api_keys`.
+    AnthropicKeys = "anthropic.keys", anthropic_keys;
+    /// Anthropic's report of Claude Code, `/v1/organizations/usage_report/claude_code`.
+    AnthropicClaudeCode = "anthropic.claude_code", anthropic_claude_code;
+    /// Anthropic's compliance feed, `/v1/compliance/activities`.
+    AnthropicActivities = "anthropic.activities", anthropic_activities;
     /// Model invocation logs of AWS Bedrock.
     Bedrock = "bedrock", bedrock;
     /// Langfuse's observations, whose metadata may be that of LiteLLM.

@@ -44,6 +44,7 @@ impl<'a> Tree<'a> {
             nodes,
             ambiguous: Cell::new(MISSING),
             named_faults: Cell::new(0),
+            outer: None,
         }
     }
 }

@@ -66,6 +66,12 @@ pub(crate) fn known(text: &str) -> Option<Cow<'_, str>> {
     kept.any(|kept| kept == name).then_some(name)
 }
 
+/// Returns every spelling of a provider that is seen, the kept one first.
+pub(crate) fn spellings(kept: &str) -> impl Iterator<Item = &str> {
+    let seen = NAMES.iter().filter(move |(_, other)| *other == kept);
+    std::iter::once(kept).chain(seen.map(|(seen, _)| *seen))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -163,6 +163,18 @@ fn a_bucket_that_is_sent_again_has_the_id_it_had() {
             r#""value":0.07"#,
         ),
         (
+            "anthropic.costs",
+            "by_description.json",
+            r#""amount":"123.45""#,
+            r#""amount":"223.45""#,
+        ),
+        (
+            "anthropic.claude_code",
+            "users_and_keys.json",
+            r#""output":35000"#,
+            r#""output":36000"#,
+        ),
+        (
             "anthropic.usage",
             "open_bucket.json",
             r#""output_tokens":500"#,

@@ -7,6 +7,7 @@ mod fixtures;
 mod formats;
 mod networks;
 mod otlp;
+mod prices;
 mod tables;
 
 use std::collections::BTreeSet;

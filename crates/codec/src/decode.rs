@@ -1,15 +1,21 @@
 //! Records to rows and dead letters.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::{
-    DeadLetter, EventSink, Partition, Position, Quality, Reason, Record, Records, TextField,
-    Timestamp, UsageRow,
+    CountField, EventSink, Partition, Position, Quality, Record, Records, TextField, Timestamp,
+    UsageRow,
 };
 
-use crate::dead_letter::{cut, kept_payload};
-use crate::native::{self, Rejection};
+use crate::dead_letter::cut;
+use crate::envelope::{self, Schemas};
+use crate::formats::{Confidence, DEFAULT_KEY_ATTRIBUTES, Decoder, Format, decoder_of};
+use crate::mapping::Mapping;
+use crate::native;
+use crate::prices::{Prices, Unpriced};
+use crate::rows::{Decoded, Rows};
 use crate::{FingerprintSecret, Networks, Redactor};
 
 /// The longest payload that is read, in bytes.
@@ -26,6 +32,45 @@ const MAX_TEXT_BYTES: usize = 4096;
 pub struct Codec {
     secret: FingerprintSecret,
     networks: Arc<Networks>,
+    topics: Arc<HashMap<String, TopicChoice>>,
+    schemas: Option<Arc<dyn Schemas>>,
+    /// Where the key is in OpenTelemetry's signals; none are the usual ones.
+    key_attributes: Option<Arc<[String]>>,
+    prices: Option<Arc<Prices>>,
+}
+
+/// What the settings say of the records of one topic.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TopicChoice {
+    format: Option<Format>,
+    mapping: Option<Mapping>,
+}
+
+impl TopicChoice {
+    /// Returns the decoder that the topic's format has, unless it is native or found by itself.
+    pub(crate) fn decoder(&self) -> Option<&'static Decoder> {
+        decoder_of(self.format?)
+    }
+
+    /// Returns the format that the settings give the topic.
+    pub(crate) fn format(&self) -> Option<Format> {
+        self.format
+    }
+
+    /// Returns where the fields of the topic's own JSON are.
+    pub(crate) fn mapping(&self) -> Option<&Mapping> {
+        self.mapping.as_ref()
+    }
+}
+
+/// Where a row comes from.
+pub(crate) struct Place<'p> {
+    pub(crate) position: &'p Position,
+    pub(crate) record_time: Option<Timestamp>,
+    /// The place among what has the same id, counted from 0.
+    pub(crate) element: usize,
+    /// The id that the envelope gives.
+    pub(crate) id: Option<&'p str>,
 }
 
 impl Codec {
@@ -34,6 +79,10 @@ impl Codec {
         Self {
             secret,
             networks: Arc::default(),
+            topics: Arc::default(),
+            schemas: None,
+            key_attributes: None,
+            prices: None,
         }
     }
 
@@ -43,63 +92,162 @@ impl Codec {
         self
     }
 
-    /// Decodes every record, in order, into one row or one dead letter.
+    /// Says in what format the records of these topics are; that of all others is found by what
+    /// they look like.
+    pub fn with_formats(mut self, formats: impl IntoIterator<Item = (String, Format)>) -> Self {
+        let topics = Arc::make_mut(&mut self.topics);
+        for (topic, format) in formats {
+            topics.entry(topic).or_default().format = Some(format);
+        }
+        self
+    }
+
+    /// Says where the fields are in the JSON of these topics, whose format is then generic.
+    pub fn with_mappings(mut self, mappings: impl IntoIterator<Item = (String, Mapping)>) -> Self {
+        let topics = Arc::make_mut(&mut self.topics);
+        for (topic, mapping) in mappings {
+            let choice = topics.entry(topic).or_default();
+            choice.format = Some(Format::Generic);
+            choice.mapping = Some(mapping);
+        }
+        self
+    }
+
+    /// Gives the schemas by which Avro and Protobuf are read.
+    pub fn with_schemas(mut self, schemas: Arc<dyn Schemas>) -> Self {
+        self.schemas = Some(schemas);
+        self
+    }
+
+    /// Says which attributes of OpenTelemetry's signals name the key, the first that is there, in
+    /// place of [`DEFAULT_KEY_ATTRIBUTES`].
+    pub fn with_key_attributes(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.key_attributes = Some(names.into_iter().collect());
+        self
+    }
+
+    pub(crate) fn key_attributes(&self) -> impl Iterator<Item = &str> {
+        let own = self.key_attributes.iter().flat_map(|names| names.iter());
+        let usual = match self.key_attributes {
+            Some(_) => &[],
+            None => DEFAULT_KEY_ATTRIBUTES,
+        };
+        own.map(String::as_str).chain(usual.iter().copied())
+    }
+
+    /// Fills in what tokens cost where their source does not say.
+    pub fn with_prices(mut self, prices: Arc<Prices>) -> Self {
+        self.prices = Some(prices);
+        self
+    }
+
+    /// Returns what had tokens and neither a cost nor a price since the prices were read, most
+    /// tokens first; there are about five hundred entries at most.
+    pub fn unpriced(&self) -> Vec<Unpriced> {
+        let prices = self.prices.as_ref();
+        prices.map(|prices| prices.unpriced()).unwrap_or_default()
+    }
+
+    pub(crate) fn schemas(&self) -> Option<&dyn Schemas> {
+        self.schemas.as_deref()
+    }
+
+    /// Returns the fingerprint of a credential that does not show what it is; one that does is
+    /// found wherever it stands, and fingerprinted there.
+    pub(crate) fn fingerprint_unless_known(&self, credential: &str) -> Option<String> {
+        let known = self.secret.identify(Cow::Borrowed(credential)).hint;
+        known.is_none().then(|| self.fingerprint(credential))
+    }
+
+    /// Returns the fingerprint of a credential.
+    pub(crate) fn fingerprint(&self, credential: &str) -> String {
+        self.secret.fingerprint(credential)
+    }
+
+    /// Decodes every record, in order, into rows and at most one dead letter each.
     pub fn decode(&self, records: &Records, sink: &mut dyn EventSink) {
         for record in records.iter() {
             self.decode_record(records.partition(), &record, sink);
         }
     }
 
-    /// Decodes one record into one row or one dead letter.
+    /// Decodes one record into rows and at most one dead letter, and says what format it had,
+    /// if that was found.
     pub fn decode_record(
         &self,
         partition: &Partition,
         record: &Record<'_>,
         sink: &mut dyn EventSink,
-    ) {
+    ) -> Option<Decoded> {
         let position = Position {
             topic: partition.topic.clone(),
             partition: partition.number,
             offset: record.offset,
         };
-        match self.read(record) {
-            Ok(mut row) => {
-                self.protect(&mut row, record);
-                self.networks.fill(&mut row);
-                if row.text(TextField::Id).is_none() {
-                    row.set_text(TextField::Id, position.to_string());
-                    row.quality.insert(Quality::POSITION_ID);
-                }
-                settle_time(&mut row, record.time);
-                sink.row(&row, &position);
-            }
-            Err(rejection) => sink.dead_letter(dead_letter(rejection, position, record)),
+        let choice = self.topics.get(&*partition.topic);
+        let format = choice.and_then(|choice| choice.format);
+        let confidence = match format {
+            Some(Format::Native) => Confidence::Set,
+            _ => Confidence::Certain,
+        };
+        // Nearly every record is native, and read without a tree.
+        let row = match format {
+            None | Some(Format::Native) => native_row(record, format.is_some()),
+            Some(_) => None,
+        };
+        if let Some(row) = row {
+            let look = Redactor::needs_look(record.payload);
+            let place = Place {
+                position: &position,
+                record_time: record.time,
+                element: 0,
+                id: None,
+            };
+            self.finish(row, look, &place, sink);
+            let format = Format::Native;
+            return Some(Decoded { format, confidence });
         }
+        let mut rows = Rows::new(self, choice, record, position, sink);
+        if format == Some(Format::Native) {
+            envelope::native(&mut rows);
+        } else {
+            envelope::record(&mut rows);
+        }
+        rows.finish()
     }
 
-    fn read<'a>(&self, record: &Record<'a>) -> Result<UsageRow<'a>, Rejection> {
-        let payload = record
-            .payload
-            .strip_prefix(b"\xef\xbb\xbf")
-            .unwrap_or(record.payload);
-        if payload.is_empty() {
-            return Err(Rejection::new(Reason::Empty, "the record has no value"));
+    /// Makes a row what may leave: free of secrets, with its networks, an id and a settled time.
+    ///
+    /// Every row of every format comes through here.
+    pub(crate) fn finish<'r>(
+        &'r self,
+        mut row: UsageRow<'r>,
+        look: bool,
+        place: &Place<'_>,
+        sink: &mut dyn EventSink,
+    ) {
+        if row.text(TextField::Id).is_none() {
+            let id = place.id.map(str::to_owned);
+            if id.is_none() {
+                row.quality.insert(Quality::POSITION_ID);
+            }
+            let mut id = id.unwrap_or_else(|| place.position.to_string());
+            if place.element > 0 {
+                id.push_str(&format!("#{}", place.element));
+            }
+            row.set_text(TextField::Id, id);
         }
-        if payload.len() > MAX_PAYLOAD_BYTES {
-            let detail = format!("the payload is longer than {MAX_PAYLOAD_BYTES} bytes");
-            return Err(Rejection::new(Reason::TooLarge, detail));
+        self.protect(&mut row, look);
+        self.networks.fill(&mut row);
+        settle_time(&mut row, place.record_time);
+        if let Some(prices) = &self.prices {
+            prices.fill(&mut row);
         }
-        let text = std::str::from_utf8(payload).map_err(|err| {
-            Rejection::new(
-                Reason::Encoding,
-                format!("not UTF-8 at byte {}", err.valid_up_to()),
-            )
-        })?;
-        native::read(text)
+        sink.row(&row, place.position);
     }
 
     /// Takes secrets out of every text, fingerprints the key, and cuts what is too long.
-    fn protect(&self, row: &mut UsageRow<'_>, record: &Record<'_>) {
+    fn protect(&self, row: &mut UsageRow<'_>, look: bool) {
         if let Some(key) = row.text[TextField::Key as usize].take() {
             let fingerprint = self.secret.identify(key);
             if let Some(hint) = fingerprint.hint {
@@ -109,7 +257,6 @@ impl Codec {
             }
             row.text[TextField::Key as usize] = Some(fingerprint.key);
         }
-        let look = Redactor::needs_look(record.payload);
         if look {
             self.keep_apart(row);
         }
@@ -175,13 +322,23 @@ fn settle_time(row: &mut UsageRow<'_>, record_time: Option<Timestamp>) {
     }
 }
 
-fn dead_letter(rejection: Rejection, position: Position, record: &Record<'_>) -> DeadLetter {
-    DeadLetter {
-        reason: rejection.reason,
-        detail: Redactor::redact_strictly(&rejection.detail).into_owned(),
-        position,
-        record_time: record.time,
-        payload: kept_payload(record.payload),
-        payload_bytes: record.payload.len() as u64,
+/// Returns the row of a record that is one native event and nothing else.
+///
+/// A record of another format gets no further than a look for the name of the one field that
+/// every native event has. `alone` says that the topic has native events only.
+fn native_row<'a>(record: &Record<'a>, alone: bool) -> Option<UsageRow<'a>> {
+    let payload = record.payload;
+    let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
+    let fits = payload.len() <= MAX_PAYLOAD_BYTES
+        && (alone || !envelope::is_in_headers(record.headers))
+        && memchr::memmem::find(payload, b"\"time\"").is_some();
+    if !fits {
+        return None;
     }
+    let row = native::read(std::str::from_utf8(payload).ok()?).ok()?;
+    // An event of somebody's own that has its tokens in a provider's usage object would lose them.
+    let counted = [CountField::InputTokens, CountField::OutputTokens];
+    let counted = counted.iter().any(|field| row.count(*field).is_some());
+    let nested = || memchr::memmem::find(payload, b"\"usage").is_some();
+    (alone || counted || !nested()).then_some(row)
 }

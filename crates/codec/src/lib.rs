@@ -4,7 +4,14 @@
 //! [`model::EventSink`], borrowed from the payload. What leaves it is free of keys: a secret in
 //! the key field becomes a keyed fingerprint, anywhere else it is cut out ([`Redactor`]).
 //! Given files in MaxMind's format ([`Networks`]), it fills in the network and the country of an
-//! address where an event does not say them.
+//! address where an event does not say them; given prices of models ([`Prices`]), what its tokens
+//! cost.
+//!
+//! A record is read in the [`Format`] that the settings give its topic, or else in the one it looks
+//! like; envelopes around it (gzip, arrays, pages, CloudEvents, Pub/Sub, frames of a schema
+//! registry) are taken off on the way, and a record may hold many events.
+//! The native event is read without a tree and is the fast one; `formats/` has a file for each of
+//! the others, and `docs/formats/README.md` says how to add one.
 //! The crate does no I/O, reads no clock and spawns nothing.
 //!
 //! ```
@@ -23,15 +30,31 @@
 
 mod dead_letter;
 mod decode;
+mod draft;
+mod envelope;
 mod fingerprint;
+mod formats;
+mod json;
+mod mapping;
+mod meaning;
 mod native;
 mod networks;
 mod plain;
+mod prices;
 mod randomness;
 mod redact;
+mod rejection;
+mod rows;
 mod scalar;
 
 pub use decode::{Codec, MAX_PAYLOAD_BYTES};
+pub use envelope::{SchemaError, SchemaId, Schemas};
 pub use fingerprint::{Fingerprint, FingerprintSecret};
+pub use formats::{Confidence, DEFAULT_KEY_ATTRIBUTES, Format, UnknownFormat};
+pub use json::Unit;
+pub use mapping::{Mapping, MappingError};
+pub use meaning::tokens::Convention;
 pub use networks::{NetworkFileSummary, Networks, NetworksError};
+pub use prices::{Prices, PricesError, Unpriced};
 pub use redact::Redactor;
+pub use rows::Decoded;

@@ -12,36 +12,10 @@ use model::{CountField, FlagField, Nanos, Reason, TextField, TimeError, Timestam
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::draft::{MAX_EXTRA, MAX_EXTRA_BYTES};
+use crate::json::{COST_LIMIT, MAX_COUNT, MAX_DEPTH};
+use crate::rejection::Rejection;
 use crate::scalar::{Members, Scalar, Text};
-
-/// The largest count an event may claim.
-const MAX_COUNT: u64 = 1_000_000_000_000;
-
-/// The first amount that the decimal column cannot hold, in nano-dollars.
-const COST_LIMIT: i64 = 1_000_000_000 * Nanos::USD;
-
-/// How many unknown fields are kept, and how long each may be in bytes.
-const MAX_EXTRA: usize = 32;
-const MAX_EXTRA_BYTES: usize = 256;
-
-/// The deepest nesting of a field that may nest at all.
-const MAX_DEPTH: usize = 64;
-
-/// Why a payload is not an event.
-#[derive(Debug)]
-pub(crate) struct Rejection {
-    pub(crate) reason: Reason,
-    pub(crate) detail: String,
-}
-
-impl Rejection {
-    pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self {
-            reason,
-            detail: detail.into(),
-        }
-    }
-}
 
 /// Reads one native event.
 pub(crate) fn read(text: &str) -> Result<UsageRow<'_>, Rejection> {

@@ -28,6 +28,12 @@ pub enum Reason {
     Time,
     /// A count or an amount is negative, fractional or beyond its limit.
     Number,
+    /// The record is in none of the formats that are known, or not in the one of its topic.
+    UnknownFormat,
+    /// The record is framed for a schema that is not at hand, or its frame is broken.
+    Framing,
+    /// The record or a part of it is compressed or in base64, and could not be unpacked.
+    Compressed,
 }
 
 impl Reason {
@@ -44,11 +50,18 @@ impl Reason {
             Self::WrongType => "wrong_type",
             Self::Time => "time",
             Self::Number => "number",
+            Self::UnknownFormat => "unknown_format",
+            Self::Framing => "framing",
+            Self::Compressed => "compressed",
         }
     }
 }
 
 /// A record that could not be read: where it lies, what is wrong, and what it said after redaction.
+///
+/// There is at most one a record, so that its place is its identity. Where a record holds many
+/// events, the reason and the payload are those of the first bad one, `detail` says how many more
+/// there are, and the good ones beside it are rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// The stable word of what is wrong.

@@ -163,7 +163,7 @@ impl TextField {
 
 /// What is known about the trustworthiness of a row, as a set of words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Quality(u8);
+pub struct Quality(u16);
 
 impl Quality {
     /// The event claimed a time ahead of its record's and was set back to it.
@@ -174,12 +174,27 @@ impl Quality {
     pub const REDACTED: Quality = Quality(4);
     /// The event had no id; its position stands for it.
     pub const POSITION_ID: Quality = Quality(8);
+    /// The cost is the source's own estimate, no bill.
+    pub const ESTIMATED_COST: Quality = Quality(16);
+    /// Whether input tokens include cached ones was concluded from the numbers.
+    pub const INFERRED_CONVENTION: Quality = Quality(32);
+    /// The source's own total is not the sum of its parts.
+    pub const TOTAL_MISMATCH: Quality = Quality(64);
+    /// The event came later than windows wait.
+    pub const LATE: Quality = Quality(128);
+    /// The event had no time; that of its envelope or record stands for it.
+    pub const TIME_FALLBACK: Quality = Quality(256);
 
-    const WORDS: [(Quality, &'static str); 4] = [
+    const WORDS: [(Quality, &'static str); 9] = [
         (Self::CLOCK_SKEW, "clock_skew"),
         (Self::TRUNCATED, "truncated"),
         (Self::REDACTED, "redacted"),
         (Self::POSITION_ID, "position_id"),
+        (Self::ESTIMATED_COST, "estimated_cost"),
+        (Self::INFERRED_CONVENTION, "inferred_convention"),
+        (Self::TOTAL_MISMATCH, "total_mismatch"),
+        (Self::LATE, "late"),
+        (Self::TIME_FALLBACK, "time_fallback"),
     ];
 
     /// Adds a word to the set.

@@ -47,6 +47,6 @@ pub use identity::{ActionId, AlertId, Entity, EntityLevel, IncidentId};
 pub use incident::{Incident, IncidentState, Notice};
 pub use inventory::{Change, Inventory, KeyEntry, LEVEL_ACCEPTED};
 pub use money::{MoneyError, Nanos};
-pub use record::{OffsetRange, Partition, Position, Record, Records};
+pub use record::{Headers, OffsetRange, Partition, Position, Record, Records};
 pub use secret::Secret;
 pub use time::{TimeError, Timestamp, Window};

@@ -50,6 +50,16 @@ impl Nanos {
     /// [`MoneyError::Syntax`] for anything but a JSON number, [`MoneyError::Range`] when
     /// the amount does not fit.
     pub fn parse_usd(text: &str) -> Result<Self, MoneyError> {
+        Self::parse_scaled(text, 0)
+    }
+
+    /// Parses a decimal number of 10^`exponent` dollars, -2 for cents and -6 for micros, and
+    /// rounds half-even to nano-dollars once.
+    ///
+    /// # Errors
+    /// As [`Self::parse_usd`].
+    pub fn parse_scaled(text: &str, exponent: i8) -> Result<Self, MoneyError> {
+        let scale = i64::from(exponent);
         let (negative, text) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text),
@@ -77,7 +87,7 @@ impl Nanos {
             .chain(fraction.bytes())
             .map(|byte| byte - b'0');
         // The value is 0.d1d2d3... * 10^point dollars; nano-dollars keep nine more digits.
-        let point = whole.len() as i64 + i64::from(exponent) + 9;
+        let point = whole.len() as i64 + i64::from(exponent) + scale + 9;
         let (mut nanos, mut place) = (0i64, 0i64);
         let (mut first_dropped, mut rest_dropped) = (0u8, false);
         for digit in digits {
@@ -178,6 +188,16 @@ mod tests {
         check("2E3", Ok(2_000_000_000_000));
         check("1e-400", Ok(0));
         check("0e400", Ok(0));
+    }
+
+    #[test]
+    fn cents_and_micros_are_exact_too() {
+        let nanos = |text, exponent| Nanos::parse_scaled(text, exponent).map(Nanos::get);
+        assert_eq!(nanos("123.78912", -2), Ok(1_237_891_200));
+        assert_eq!(nanos("1", -6), Ok(1_000));
+        assert_eq!(nanos("0.0005", -6), Ok(0));
+        assert_eq!(nanos("0.0015", -6), Ok(2));
+        assert_eq!(nanos("-7", -2), Ok(-70_000_000));
     }
 
     #[test]

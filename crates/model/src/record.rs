@@ -85,14 +85,72 @@ pub struct Record<'a> {
     pub time: Option<Timestamp>,
     /// The value; empty for a tombstone.
     pub payload: &'a [u8],
+    /// What the producer wrote beside the value; most records have none.
+    pub headers: Headers<'a>,
 }
 
-/// Records of one partition in offset order; their payloads share one buffer.
+/// The headers of one record, borrowed from the batch it came in.
+///
+/// A name may be there more than once, in any spelling of its letters.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Headers<'a> {
+    bytes: &'a [u8],
+    entries: &'a [HeaderEntry],
+}
+
+impl<'a> Headers<'a> {
+    /// How many headers of a record are kept; the others are left out.
+    pub const MAX_COUNT: usize = 64;
+    /// The longest name and value together that are kept, in bytes; a longer header is left out.
+    pub const MAX_BYTES: usize = 8 << 10;
+
+    /// Iterates over names and values in the order of the record.
+    pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.entries.iter().filter_map(move |entry| {
+            let (name, rest) = self
+                .bytes
+                .get(entry.start..)?
+                .split_at_checked(entry.name_len)?;
+            let name = std::str::from_utf8(name).ok()?;
+            Some((name, rest.get(..entry.value_len)?))
+        })
+    }
+
+    /// Returns the first value of that name, whatever the case of its letters.
+    pub fn get(self, name: &str) -> Option<&'a [u8]> {
+        self.iter()
+            .find(|(other, _)| other.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    /// Returns the first value of that name if it is text.
+    pub fn text(self, name: &str) -> Option<&'a str> {
+        std::str::from_utf8(self.get(name)?).ok()
+    }
+
+    /// Returns whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// Where a header lies in the buffer of its batch.
+#[derive(Clone, Copy, Debug)]
+struct HeaderEntry {
+    start: usize,
+    name_len: usize,
+    value_len: usize,
+}
+
+/// Records of one partition in offset order; their payloads share one buffer, and so do their
+/// headers.
 #[derive(Clone, Debug)]
 pub struct Records {
     partition: Partition,
     payloads: Vec<u8>,
     entries: Vec<RecordEntry>,
+    header_bytes: Vec<u8>,
+    headers: Vec<HeaderEntry>,
     next_offset: i64,
 }
 
@@ -101,6 +159,7 @@ struct RecordEntry {
     offset: i64,
     time: Option<Timestamp>,
     payload_end: usize,
+    headers_end: usize,
 }
 
 impl Records {
@@ -110,21 +169,48 @@ impl Records {
             partition,
             payloads: Vec::new(),
             entries: Vec::new(),
+            header_bytes: Vec::new(),
+            headers: Vec::new(),
             next_offset: start_offset,
         }
     }
 
-    /// Appends a record; offsets may have gaps but never go back.
+    /// Appends a record without headers; offsets may have gaps but never go back.
     pub fn push(&mut self, offset: i64, time: Option<Timestamp>, payload: &[u8]) {
+        self.push_with_headers(offset, time, payload, []);
+    }
+
+    /// Appends a record with its headers, as far as they are within the bounds of [`Headers`].
+    pub fn push_with_headers<'h>(
+        &mut self,
+        offset: i64,
+        time: Option<Timestamp>,
+        payload: &[u8],
+        headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+    ) {
         debug_assert!(
             offset >= self.next_offset,
             "offsets of one partition only grow"
         );
         self.payloads.extend_from_slice(payload);
+        let kept = headers
+            .into_iter()
+            .filter(|(name, value)| name.len() + value.len() <= Headers::MAX_BYTES)
+            .take(Headers::MAX_COUNT);
+        for (name, value) in kept {
+            self.headers.push(HeaderEntry {
+                start: self.header_bytes.len(),
+                name_len: name.len(),
+                value_len: value.len(),
+            });
+            self.header_bytes.extend_from_slice(name.as_bytes());
+            self.header_bytes.extend_from_slice(value);
+        }
         self.entries.push(RecordEntry {
             offset,
             time,
             payload_end: self.payloads.len(),
+            headers_end: self.headers.len(),
         });
         self.next_offset = offset + 1;
     }
@@ -156,14 +242,20 @@ impl Records {
 
     /// Iterates over the records in offset order.
     pub fn iter(&self) -> impl Iterator<Item = Record<'_>> {
-        let starts = std::iter::once(0).chain(self.entries.iter().map(|entry| entry.payload_end));
+        let ends = self.entries.iter();
+        let ends = ends.map(|entry| (entry.payload_end, entry.headers_end));
+        let starts = std::iter::once((0, 0)).chain(ends);
         self.entries
             .iter()
             .zip(starts)
-            .map(|(entry, start)| Record {
+            .map(|(entry, (payload_start, headers_start))| Record {
                 offset: entry.offset,
                 time: entry.time,
-                payload: &self.payloads[start..entry.payload_end],
+                payload: &self.payloads[payload_start..entry.payload_end],
+                headers: Headers {
+                    bytes: &self.header_bytes,
+                    entries: &self.headers[headers_start..entry.headers_end],
+                },
             })
     }
 }
@@ -188,5 +280,23 @@ mod tests {
             [(5, b"a".to_vec()), (7, vec![]), (8, b"ccc".to_vec())]
         );
         assert_eq!(records.next_offset(), 9);
+    }
+
+    #[test]
+    fn headers_stay_with_their_record_and_within_their_bounds() {
+        let mut records = Records::new(Partition::new("usage", 0), 0);
+        let long = vec![b'x'; Headers::MAX_BYTES];
+        let headers = [("ce_id", &b"1"[..]), ("long", &long), ("CE_Type", b"\xff")];
+        records.push_with_headers(0, None, b"a", headers);
+        records.push(1, None, b"b");
+        records.push_with_headers(2, None, b"c", vec![("n", &b""[..]); 100]);
+        let seen: Vec<_> = records.iter().map(|record| record.headers).collect();
+        let names: Vec<_> = seen[0].iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["ce_id", "CE_Type"]);
+        assert_eq!(seen[0].text("CE_ID"), Some("1"));
+        assert_eq!(seen[0].get("ce_type"), Some(&b"\xff"[..]));
+        assert_eq!(seen[0].text("ce_type"), None);
+        assert!(seen[1].is_empty());
+        assert_eq!(seen[2].iter().count(), Headers::MAX_COUNT);
     }
 }

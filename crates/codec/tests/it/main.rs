@@ -2,8 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
+mod envelopes;
 mod fixtures;
+mod formats;
 mod networks;
+mod otlp;
+mod prices;
+mod tables;
 
 use std::collections::BTreeSet;
 

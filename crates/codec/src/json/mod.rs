@@ -1,0 +1,149 @@
+//! A JSON document as one flat list of nodes, borrowed from its text.
+//!
+//! Every decoder but the native one reads from it. It exists beside `serde_json::Value` because
+//! money needs the digits as they stand, a name that is given twice must be seen, and one
+//! allocation for the nodes is all that a document may cost. Measured once on the fixtures, in lists
+//! of 200 on one core: 560 to 950 MB/s, three to six times as fast as `serde_json::Value`.
+
+mod inner;
+mod node;
+mod parse;
+mod row;
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+
+use model::Reason;
+
+use crate::rejection::Rejection;
+
+pub use node::Unit;
+pub(crate) use node::{COST_LIMIT, Json, MAX_COUNT};
+
+/// The deepest nesting that is read.
+pub(crate) const MAX_DEPTH: usize = 64;
+
+/// A parsed document: its nodes in the order of the text, a container before what is in it.
+///
+/// A node is 32 bytes and stands for two bytes of text at least, so that a tree takes at most 16
+/// times its text, or twice that while the list grows. Texts with escapes are resolved into one
+/// buffer that is never longer than the document.
+#[derive(Debug)]
+pub(crate) struct Tree<'a> {
+    text: &'a str,
+    unescaped: String,
+    nodes: Vec<Node>,
+    /// The first member that was read although its object names it twice, or [`MISSING`].
+    ambiguous: Cell<u32>,
+    /// How many faults were named by their whole path.
+    named_faults: Cell<u32>,
+    /// The document that has this one in a text, and the node of the text.
+    outer: Option<(&'a Tree<'a>, u32)>,
+}
+
+/// No node.
+const MISSING: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    name: Span,
+    /// What the value says: a text without its quotes, anything else as it stands.
+    value: Span,
+    /// The next node that is not inside of this one.
+    next: u32,
+    kind: Kind,
+}
+
+/// A part of the document, or of what was unescaped of it.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: u32,
+    /// The length in bytes; the highest bit says that the part is one of `unescaped`.
+    len: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Null,
+    False,
+    True,
+    Number,
+    Text,
+    Array,
+    Object,
+}
+
+const UNESCAPED: u32 = 1 << 31;
+
+impl<'a> Tree<'a> {
+    /// Returns the document's value.
+    pub(crate) fn root<'t>(&'t self) -> Json<'t>
+    where
+        'a: 't,
+    {
+        Json::new(self, 0)
+    }
+
+    /// Says of which text this is the document.
+    fn inside_of(mut self, text: Json<'a>) -> Self {
+        self.outer = Some((text.tree, text.at));
+        self
+    }
+
+    /// Notes that a member was looked up that is given twice, here and in what is around.
+    fn mark(&self, at: u32) {
+        if self.ambiguous.get() == MISSING {
+            self.ambiguous.set(at);
+        }
+        if let Some((outer, at)) = self.outer {
+            outer.mark(at);
+        }
+    }
+
+    /// Returns the node of a member that was looked up and is given twice, below `node`.
+    ///
+    /// What was looked up outside of `node` counts too: it may have come into the row.
+    pub(crate) fn ambiguous(&self) -> Option<Json<'_>> {
+        let at = self.ambiguous.get();
+        (at != MISSING).then(|| Json::new(self, at))
+    }
+
+    /// Refuses a document of which a member was looked up that is given twice.
+    ///
+    /// # Errors
+    /// [`Reason::DuplicateField`].
+    pub(crate) fn unambiguous(&self) -> Result<(), Rejection> {
+        let Some(twice) = self.ambiguous() else {
+            return Ok(());
+        };
+        let what = match twice.inner_if_any().is_text() {
+            true => "given twice, or has a name inside of its text twice",
+            false => "given twice",
+        };
+        Err(twice.fault(Reason::DuplicateField, format_args!("{what}")))
+    }
+
+    /// Forgets an ambiguous member inside of `node`, so that its neighbours can be read.
+    pub(crate) fn forgive(&self, node: Json<'_>) {
+        let (start, end) = node.range();
+        if (start..end).contains(&self.ambiguous.get()) {
+            self.ambiguous.set(MISSING);
+        }
+    }
+
+    fn text_of(&self, span: Span) -> &str {
+        let start = span.start as usize;
+        let end = start + (span.len & !UNESCAPED) as usize;
+        let from = if span.len & UNESCAPED == 0 {
+            self.text
+        } else {
+            &self.unescaped
+        };
+        from.get(start..end).unwrap_or_default()
+    }
+
+    fn node(&self, at: u32) -> Option<&Node> {
+        self.nodes.get(at as usize)
+    }
+}

@@ -1,0 +1,299 @@
+//! Text to nodes: RFC 8259, strictly.
+
+use std::cell::Cell;
+
+use model::Reason;
+
+use super::{Kind, MAX_DEPTH, MISSING, Node, Span, Tree, UNESCAPED};
+use crate::rejection::Rejection;
+
+impl<'a> Tree<'a> {
+    /// Parses one document with nothing but white space around it.
+    ///
+    /// # Errors
+    /// [`Reason::Json`] for what is no JSON, [`Reason::Shape`] for what nests deeper than
+    /// [`MAX_DEPTH`], [`Reason::TooLarge`] for 2 GiB and more.
+    pub(crate) fn parse(text: &'a str) -> Result<Self, Rejection> {
+        if text.len() >= UNESCAPED as usize {
+            return Err(Rejection::new(Reason::TooLarge, "the document is too long"));
+        }
+        let mut parser = Parser {
+            text,
+            bytes: text.as_bytes(),
+            at: 0,
+            unescaped: String::new(),
+            // A guess that is right for most documents: a node for every 16 bytes.
+            nodes: Vec::with_capacity(text.len() / 16 + 1),
+        };
+        parser.space();
+        parser.value(EMPTY, 0)?;
+        parser.space();
+        if parser.at < parser.bytes.len() {
+            return Err(parser.fault("more after the document"));
+        }
+        Ok(Tree {
+            text,
+            unescaped: parser.unescaped,
+            nodes: parser.nodes,
+            ambiguous: Cell::new(MISSING),
+            named_faults: Cell::new(0),
+            outer: None,
+        })
+    }
+}
+
+const EMPTY: Span = Span { start: 0, len: 0 };
+
+struct Parser<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    unescaped: String,
+    nodes: Vec<Node>,
+}
+
+impl Parser<'_> {
+    fn fault(&self, what: &str) -> Rejection {
+        Rejection::new(Reason::Json, format!("{what} at byte {}", self.at))
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn value(&mut self, name: Span, depth: usize) -> Result<(), Rejection> {
+        let start = self.at;
+        match self.peek() {
+            Some(b'"') => {
+                let value = self.string()?;
+                self.leaf(name, value, Kind::Text);
+            }
+            Some(b'-' | b'0'..=b'9') => {
+                self.number()?;
+                self.leaf(name, self.span(start), Kind::Number);
+            }
+            Some(b'{') => return self.container(name, depth, Kind::Object),
+            Some(b'[') => return self.container(name, depth, Kind::Array),
+            Some(b't') => self.word(name, "true", Kind::True)?,
+            Some(b'f') => self.word(name, "false", Kind::False)?,
+            Some(b'n') => self.word(name, "null", Kind::Null)?,
+            Some(_) => return Err(self.fault("expected a value")),
+            None => return Err(self.fault("the document ends early")),
+        }
+        Ok(())
+    }
+
+    fn container(&mut self, name: Span, depth: usize, kind: Kind) -> Result<(), Rejection> {
+        if depth >= MAX_DEPTH {
+            let detail = format!("the document nests deeper than {MAX_DEPTH}");
+            return Err(Rejection::new(Reason::Shape, detail));
+        }
+        let (start, index) = (self.at, self.nodes.len());
+        self.leaf(name, EMPTY, kind);
+        let end = if kind == Kind::Object { b'}' } else { b']' };
+        self.at += 1;
+        self.space();
+        if self.peek() == Some(end) {
+            self.at += 1;
+        } else {
+            loop {
+                let mut member = EMPTY;
+                if kind == Kind::Object {
+                    if self.peek() != Some(b'"') {
+                        return Err(self.fault("expected a name"));
+                    }
+                    member = self.string()?;
+                    self.space();
+                    if self.peek() != Some(b':') {
+                        return Err(self.fault("expected a colon"));
+                    }
+                    self.at += 1;
+                    self.space();
+                }
+                self.value(member, depth + 1)?;
+                self.space();
+                match self.peek() {
+                    Some(b',') => self.at += 1,
+                    Some(byte) if byte == end => {
+                        self.at += 1;
+                        break;
+                    }
+                    Some(_) => return Err(self.fault("expected a comma or an end")),
+                    None => return Err(self.fault("the document ends early")),
+                }
+                self.space();
+            }
+        }
+        let (value, next) = (self.span(start), self.nodes.len() as u32);
+        if let Some(node) = self.nodes.get_mut(index) {
+            node.value = value;
+            node.next = next;
+        }
+        Ok(())
+    }
+
+    fn leaf(&mut self, name: Span, value: Span, kind: Kind) {
+        let next = self.nodes.len() as u32 + 1;
+        self.nodes.push(Node {
+            name,
+            value,
+            next,
+            kind,
+        });
+    }
+
+    fn span(&self, start: usize) -> Span {
+        Span {
+            start: start as u32,
+            len: (self.at - start) as u32,
+        }
+    }
+
+    fn word(&mut self, name: Span, word: &str, kind: Kind) -> Result<(), Rejection> {
+        let start = self.at;
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        if !rest.starts_with(word.as_bytes()) {
+            return Err(self.fault("expected a value"));
+        }
+        self.at += word.len();
+        self.leaf(name, self.span(start), kind);
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Rejection> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == start {
+            return Err(self.fault("expected a digit"));
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Rejection> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    /// Reads a text from its first quote to its last.
+    fn string(&mut self) -> Result<Span, Rejection> {
+        self.at += 1;
+        let start = self.at;
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    let span = self.span(start);
+                    self.at += 1;
+                    return Ok(span);
+                }
+                Some(b'\\') => return self.escaped_string(start),
+                Some(0..=0x1f) => return Err(self.fault("a control character in a text")),
+                Some(_) => self.at += 1,
+                None => return Err(self.fault("the document ends inside of a text")),
+            }
+        }
+    }
+
+    /// Goes on with a text whose first escape is here.
+    fn escaped_string(&mut self, start: usize) -> Result<Span, Rejection> {
+        let unescaped_start = self.unescaped.len();
+        let mut from = start;
+        loop {
+            let byte = self.peek();
+            if matches!(byte, Some(b'"' | b'\\')) {
+                let plain = self.text.get(from..self.at).unwrap_or_default();
+                self.unescaped.push_str(plain);
+            }
+            match byte {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(Span {
+                        start: unescaped_start as u32,
+                        len: (self.unescaped.len() - unescaped_start) as u32 | UNESCAPED,
+                    });
+                }
+                Some(b'\\') => {
+                    self.at += 1;
+                    let character = self.escape()?;
+                    self.unescaped.push(character);
+                    from = self.at;
+                }
+                Some(0..=0x1f) => return Err(self.fault("a control character in a text")),
+                Some(_) => self.at += 1,
+                None => return Err(self.fault("the document ends inside of a text")),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, Rejection> {
+        let byte = self.peek();
+        self.at += 1;
+        Ok(match byte {
+            Some(b'"') => '"',
+            Some(b'\\') => '\\',
+            Some(b'/') => '/',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                let high = self.four_hex_digits()?;
+                let mut code = high;
+                if (0xd800..0xdc00).contains(&high) {
+                    let rest = self.bytes.get(self.at..).unwrap_or_default();
+                    if !rest.starts_with(b"\\u") {
+                        return Err(self.fault("half of a surrogate pair"));
+                    }
+                    self.at += 2;
+                    let low = self.four_hex_digits()?;
+                    if !(0xdc00..0xe000).contains(&low) {
+                        return Err(self.fault("half of a surrogate pair"));
+                    }
+                    code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+                }
+                char::from_u32(code).ok_or_else(|| self.fault("half of a surrogate pair"))?
+            }
+            _ => return Err(self.fault("an unknown escape")),
+        })
+    }
+
+    fn four_hex_digits(&mut self) -> Result<u32, Rejection> {
+        let digits = self.bytes.get(self.at..self.at + 4).unwrap_or_default();
+        let code = digits.iter().try_fold(0, |code, &digit| {
+            Some(code * 16 + char::from(digit).to_digit(16)?)
+        });
+        match code {
+            Some(code) if digits.len() == 4 => {
+                self.at += 4;
+                Ok(code)
+            }
+            _ => Err(self.fault("an unknown escape")),
+        }
+    }
+}

@@ -86,6 +86,17 @@ impl Codec {
         }
     }
 
+    /// Keys the fingerprints by another secret.
+    pub fn with_secret(mut self, secret: FingerprintSecret) -> Self {
+        self.secret = secret;
+        self
+    }
+
+    /// Returns the secret by which fingerprints are keyed.
+    pub fn secret(&self) -> &FingerprintSecret {
+        &self.secret
+    }
+
     /// Fills in the network and the country of addresses where an event does not say them.
     pub fn with_networks(mut self, networks: Arc<Networks>) -> Self {
         self.networks = networks;

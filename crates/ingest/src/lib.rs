@@ -16,7 +16,7 @@ mod group;
 mod sink;
 
 pub use broker::EmbeddedBroker;
-pub use config::KafkaConfig;
+pub use config::{KafkaConfig, TopicConfig, TopicTable};
 pub use consumer::{KafkaSource, StopAt};
 pub use error::Error;
 pub use sink::KafkaSink;

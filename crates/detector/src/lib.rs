@@ -15,8 +15,10 @@
 //! keys of all partitions show.
 //!
 //! How it decides is in `docs/detection.md`; why windows are judged while open in
-//! `docs/adr/0003`, why families share a budget in `docs/adr/0009`.
+//! `docs/adr/0003`, why families share a budget in `docs/adr/0009`, who has room in
+//! `docs/adr/0012`.
 
+mod admission;
 mod baseline;
 mod brief;
 mod calibration;
@@ -30,6 +32,7 @@ mod directory;
 mod episode;
 mod explain;
 mod finding;
+mod flood;
 mod grain;
 mod grid;
 mod joint;
@@ -43,12 +46,15 @@ mod open;
 mod peaks;
 mod pool;
 mod population;
+mod probation;
 mod profile;
 mod signal;
+mod sketch;
 mod sources;
 mod spread;
 mod standing;
 mod state;
+mod stub;
 mod tail;
 mod tally;
 mod telling;

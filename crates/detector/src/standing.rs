@@ -40,7 +40,7 @@ pub struct FamilyStanding {
 impl PartitionDetector {
     /// Returns how every key stands at the newest event time, in order of their names.
     pub fn standings(&self) -> Vec<Standing> {
-        let mut slots: Vec<usize> = (0..self.state.keys.len()).collect();
+        let mut slots: Vec<usize> = self.state.keys.slots().collect();
         slots.sort_by(|&a, &b| self.state.keys.compare(a, b));
         slots.into_iter().map(|slot| self.standing(slot)).collect()
     }

@@ -18,7 +18,7 @@ use crate::open::OpenWindow;
 use crate::pool::GOVERNED_AT;
 use crate::population::Happening;
 use crate::signal::{Family, Signal};
-use crate::state::NEWBORN_BUCKETS;
+use crate::state::{NEWBORN_BUCKETS, Newborn};
 use crate::theft::{BLOCK_BUCKETS, BLOCK_HOURS, block_of};
 use crate::windows::Channel;
 
@@ -64,6 +64,11 @@ impl Verdict {
         }
         Some(worst)
     }
+}
+
+/// Returns the event time at which a bucket is closed.
+fn closed_at(bucket: i64) -> Timestamp {
+    Timestamp::from_millis((bucket + 1) * BUCKET_MILLIS + ALLOWED_LATENESS_MILLIS)
 }
 
 impl PartitionDetector {
@@ -160,6 +165,7 @@ impl PartitionDetector {
         let used = windows.iter().filter(|(_, open)| open.is_used);
         let mut slots: Vec<usize> = used.map(|(&slot, _)| slot as usize).collect();
         self.close_sources(bucket, &slots);
+        self.close_floods(bucket, findings);
         let open_alarms = self.episodes.iter().filter(|(_, episode)| !episode.ended);
         slots.extend(open_alarms.map(|(slot, _)| *slot));
         let noticed = self.notices.iter();
@@ -180,10 +186,25 @@ impl PartitionDetector {
 
     fn close_sources(&mut self, bucket: i64, slots: &[usize]) {
         let mut active: BTreeMap<&str, u32> = BTreeMap::new();
-        for &slot in slots {
+        // Made-up ids are not missing when they are silent.
+        for &slot in slots
+            .iter()
+            .filter(|&&slot| !self.state.probation.is_on(slot))
+        {
             *active.entry(self.state.keys.provider(slot)).or_default() += 1;
         }
         self.state.sources.close(bucket, &active);
+    }
+
+    /// Judges how many ids came that were never seen before.
+    fn close_floods(&mut self, bucket: i64, findings: &mut dyn Findings) {
+        for alert in self
+            .state
+            .floods
+            .close(bucket, &self.config, closed_at(bucket))
+        {
+            findings.alert(alert);
+        }
     }
 
     fn close_key(
@@ -203,9 +224,15 @@ impl PartitionDetector {
             None => self.predict(slot, bucket),
         };
         self.count_blocks(slot, bucket, &prediction);
-        self.state
-            .calibration
-            .pass(slot, bucket, prediction.class, &mut self.state.pool);
+        if was_used {
+            self.note_birth(slot, bucket);
+            self.end_probation(slot, bucket);
+        }
+        if !self.state.is_of_flood(slot) {
+            self.state
+                .calibration
+                .pass(slot, bucket, prediction.class, &mut self.state.pool);
+        }
         let entity = self.state.keys.entity(slot);
         let case = Case {
             slot,
@@ -227,8 +254,7 @@ impl PartitionDetector {
         self.raise(&case, &verdict);
         self.settle(&case, &verdict);
         self.accept(&case);
-        let raised_at =
-            Timestamp::from_millis((bucket + 1) * BUCKET_MILLIS + ALLOWED_LATENESS_MILLIS);
+        let raised_at = closed_at(bucket);
         self.tell_if_changed(&case, raised_at, findings);
         self.sign(&case, &verdict, raised_at);
         if was_used {
@@ -290,7 +316,7 @@ impl PartitionDetector {
                 }
             }
         }
-        if verdict.alert_rate < GOVERNED_AT * self.config.alpha() {
+        if verdict.alert_rate < GOVERNED_AT * self.config.alpha() && !self.state.is_of_flood(slot) {
             let last = self.governed.insert(slot, bucket);
             if last.is_none_or(|last| bucket - last > BUCKETS_A_DAY) {
                 self.state.pool.add_governed(case.prediction.class);
@@ -316,10 +342,32 @@ impl PartitionDetector {
         if let Some(newborn) = self.state.newborns.get_mut(&(slot as u32)) {
             newborn.busiest_requests = newborn.busiest_requests.max(requests);
             newborn.busiest_nanos = newborn.busiest_nanos.max(nanos);
-            let is_first = !std::mem::replace(&mut newborn.is_counted, true);
-            if is_first && newborn.is_birth {
-                self.state.population.add(Happening::Birth);
-            }
+        }
+    }
+
+    /// Counts a birth, with the key's first bucket that is closed; one of a flood counts for
+    /// nothing.
+    fn note_birth(&mut self, slot: usize, bucket: i64) {
+        let is_first = |newborn: &Newborn| newborn.is_birth && !newborn.is_counted;
+        if !self
+            .state
+            .newborns
+            .get(&(slot as u32))
+            .is_some_and(is_first)
+        {
+            return;
+        }
+        let entity = self.state.keys.entity(slot);
+        let account = self
+            .state
+            .account_of_new(&entity.provider, &entity.account, bucket);
+        let is_of_flood =
+            self.state.probation.is_on(slot) && self.state.floods.is_flood(&account, bucket);
+        if let Some(newborn) = self.state.newborns.get_mut(&(slot as u32)) {
+            (newborn.is_counted, newborn.is_of_flood) = (true, is_of_flood);
+        }
+        if !is_of_flood {
+            self.state.population.add(Happening::Birth);
         }
     }
 
@@ -344,6 +392,7 @@ impl PartitionDetector {
         let found = found.or(notice
             .as_ref()
             .map(|notice| (notice.worst.clone(), notice.alert_rate)));
+        let found = found.filter(|_| notice.is_some() || self.may_alert(slot, bucket));
         if let Some((worst, alert_rate)) = found {
             match self.episodes.get_mut(&slot) {
                 Some(episode) if episode.goes_on(bucket) => {
@@ -489,16 +538,26 @@ impl PartitionDetector {
             .collect();
         for slot in grown {
             let was_alarmed = self.episodes.contains_key(&(slot as usize));
-            if let Some(newborn) = self.state.newborns.remove(&slot)
-                && !was_alarmed
-            {
+            let Some(newborn) = self.state.newborns.remove(&slot) else {
+                continue;
+            };
+            if newborn.is_of_flood {
+                self.give_back_of_flood(slot as usize);
+                continue;
+            }
+            if !newborn.is_birth {
+                self.doubt(slot as usize);
+            }
+            if !was_alarmed {
                 let dollars = newborn.busiest_nanos as f64 / model::Nanos::USD as f64;
                 self.state
                     .population
                     .add_busiest(newborn.busiest_requests, dollars);
             }
         }
-        self.state.population.add_days(self.state.keys.len() as i64);
+        self.give_back(bucket);
+        let known = self.state.probation.known() + self.state.stubs.len();
+        self.state.population.add_days(known as i64);
         self.state.population.begin_day(day);
         self.state.pool.begin_day(day, self.config.alpha());
         self.governed

@@ -18,11 +18,13 @@ use crate::known::Trait;
 use crate::ledger::{Line, Unkeyed, arrived_at};
 use crate::open::{OpenWindow, OpenWindows};
 use crate::population::Happening;
+use crate::probation::Room;
 use crate::restated::Restated;
 use crate::scope::{Subject, without_key};
 use crate::signal::{SIGNALS, Signal};
+use crate::sketch::Sketch;
 use crate::state::State;
-use crate::tally::Call;
+use crate::tally::{Call, cut};
 use crate::windows::{Amounts, Channel};
 
 /// How late a row may be and still find its window open.
@@ -38,6 +40,10 @@ const BILLED_FAR_AHEAD_MILLIS: i64 = 31 * Timestamp::DAY;
 
 /// The part of the budget, by entity-day, that usage without a key may spend.
 const WITHOUT_KEY_SHARE: f64 = 0.5;
+/// What is kept of a hint or a project, in bytes.
+const LABEL_BYTES: usize = 96;
+/// What an episode takes in memory, about.
+const EPISODE_BYTES: usize = 8192;
 
 /// By how much a count must grow before an open window that was no alert is judged again, at
 /// the most: other evidence may have come meanwhile.
@@ -70,6 +76,14 @@ pub struct Vitals {
     pub keys: usize,
     /// Bytes of state.
     pub state_bytes: usize,
+    /// Keys that may be displaced, because nobody has heard of them before.
+    pub on_probation: usize,
+    /// Keys asleep: not used for so long that only a stub of them is kept.
+    pub asleep: usize,
+    /// Keys on probation that had to make room for others.
+    pub displaced: u64,
+    /// Rows of keys for which there was no room.
+    pub turned_away: u64,
     /// Rows that came too late for the rings.
     pub too_late: u64,
     /// Rows without a key, or over many keys: they feed no key's baseline.
@@ -101,6 +115,11 @@ pub struct PartitionDetector {
     ahead: Option<i64>,
     /// Buckets before this one are closed.
     pub(crate) open_from: i64,
+    /// For how many keys there is room, and what came when there was none.
+    pub(crate) room: Room,
+    pub(crate) sketch: Sketch,
+    pub(crate) displaced: u64,
+    pub(crate) turned_away: u64,
     too_late: u64,
     without_key: u64,
     not_billed: u64,
@@ -127,6 +146,10 @@ impl PartitionDetector {
     /// Makes a detector that knows nothing yet.
     pub fn new(config: DetectorConfig, directory: Arc<KeyDirectory>) -> Self {
         Self {
+            room: Room::of(config.max_keys_per_partition),
+            sketch: Sketch::default(),
+            displaced: 0,
+            turned_away: 0,
             config,
             directory,
             state: State::new(),
@@ -162,9 +185,16 @@ impl PartitionDetector {
     pub fn vitals(&self) -> Vitals {
         Vitals {
             keys: self.state.keys.len(),
+            on_probation: self.state.probation.len(),
+            asleep: self.state.stubs.len(),
+            displaced: self.displaced,
+            turned_away: self.turned_away,
             state_bytes: self.state.bytes()
                 + self.open.bytes()
                 + self.restated.bytes()
+                + self.sketch.bytes()
+                + (self.episodes.len() + self.notices.len()) * EPISODE_BYTES
+                + (self.governed.len() + self.happened.len()) * 32
                 + self
                     .without
                     .as_ref()
@@ -389,12 +419,9 @@ impl PartitionDetector {
                 return None;
             }
         }
-        let (slot, is_new) = self.state.keys.slot(provider, account, key);
-        if is_new {
-            self.state.grow(slot, minute_of(inside), &self.directory);
-        }
+        let names = (provider, account, key);
         Some(Usage {
-            slot,
+            slot: self.slot_of(names, minute_of(inside), &amounts)?,
             inside,
             amounts,
         })
@@ -415,6 +442,7 @@ impl PartitionDetector {
         } = *usage;
         let minute = minute_of(inside);
         let bucket = bucket_of(minute);
+        self.refresh(slot, minute);
         if bucket >= self.open_from {
             self.state.born_by(slot, bucket);
             self.prepare(slot, bucket);
@@ -446,8 +474,10 @@ impl PartitionDetector {
             cost_nanos: amounts.cost_nanos,
             probes: is_refusal(status) || lists(operation),
         };
+        let is_brief = self.is_crowded() && self.state.probation.is_on(slot);
         let open = self.open.window(slot, bucket);
         open.is_used = true;
+        open.tally.is_brief = is_brief;
         open.marks.note(end, span);
         let known = &self.state.known;
         let is_novel = |trait_, hash| known.is_new(slot, trait_, hash, bucket);
@@ -478,6 +508,7 @@ impl PartitionDetector {
             .enumerate()
         {
             if let Some(value) = text(usage_batch, field, row) {
+                let value = cut(value, LABEL_BYTES);
                 let labels = self.state.labels.entry(slot as u32).or_default();
                 if labels[at].as_deref() != Some(value) {
                     labels[at] = Some(value.into());
@@ -541,7 +572,7 @@ impl PartitionDetector {
             directory: &directory,
         };
         let verdict = self.weigh(&case);
-        if verdict.is_alert {
+        if verdict.is_alert && self.may_alert(slot, bucket) {
             self.notice(&case, verdict, findings);
         } else {
             let next = self.thresholds(&case);

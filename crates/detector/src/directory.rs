@@ -234,6 +234,11 @@ impl KeyDirectory {
         })
     }
 
+    /// Returns whether a key is in the inventory, or announced as another's successor.
+    pub(crate) fn expects(&self, entity: &Entity, at: Timestamp) -> bool {
+        self.entry(entity, at).is_some() || self.replaces(entity, at).is_some()
+    }
+
     /// Returns the rule that an address breaks, in words, if the key has one and it does.
     pub(crate) fn broken_by_address(
         &self,

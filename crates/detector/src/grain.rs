@@ -7,6 +7,7 @@ const EVERY_MINUTE: u64 = (1 << 60) - 1;
 
 /// The columns of grains: for each key the minutes of the hour in which its roll-ups end, and
 /// the last span it declared.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Grains {
     minutes: Grid<u64>,
     span_minutes: Grid<u16>,
@@ -50,9 +51,18 @@ impl Grains {
         self.span_minutes.set(to, self.span_minutes.get(from));
     }
 
-    pub(crate) fn grow(&mut self) {
-        self.minutes.grow(0);
-        self.span_minutes.grow(0);
+    /// Begins a key in a slot that is new or was given back.
+    pub(crate) fn begin(&mut self, slot: usize) {
+        self.minutes.begin(slot, 0);
+        self.span_minutes.begin(slot, 0);
+    }
+
+    /// Returns all that is known of a key's feed.
+    pub(crate) fn keep(&self, slot: usize) -> Marks {
+        Marks {
+            minutes: self.minutes.get(slot),
+            span_minutes: self.span_minutes.get(slot),
+        }
     }
 
     /// Learns the marks of a closed bucket.
@@ -98,7 +108,7 @@ mod tests {
 
     fn grain(ends: &[(i64, Option<i64>)]) -> i64 {
         let mut grains = Grains::new();
-        grains.grow();
+        grains.begin(0);
         let mut marks = Marks::default();
         for &(end, span) in ends {
             marks.note(end, span);

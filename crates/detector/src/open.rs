@@ -67,6 +67,19 @@ impl OpenWindows {
         }
     }
 
+    /// Returns whether a key has any window.
+    pub(crate) fn has(&self, slot: usize) -> bool {
+        let mut buckets = self.by_bucket.values();
+        buckets.any(|windows| windows.contains_key(&(slot as u32)))
+    }
+
+    /// Drops the windows of a key.
+    pub(crate) fn forget(&mut self, slot: usize) {
+        for windows in self.by_bucket.values_mut() {
+            windows.remove(&(slot as u32));
+        }
+    }
+
     /// Returns the first bucket that has any window.
     pub(crate) fn first_bucket(&self) -> Option<i64> {
         self.by_bucket.first_key_value().map(|(bucket, _)| *bucket)
@@ -79,12 +92,11 @@ impl OpenWindows {
 
     pub(crate) fn bytes(&self) -> usize {
         let windows: usize = self.by_bucket.values().map(HashMap::capacity).sum();
-        let predicted: usize = self
-            .by_bucket
-            .values()
-            .flat_map(HashMap::values)
-            .filter(|window| window.prediction.is_some())
-            .count();
-        windows * size_of::<(u32, OpenWindow)>() + predicted * size_of::<Prediction>()
+        let held = |window: &OpenWindow| {
+            let predicted = usize::from(window.prediction.is_some());
+            predicted * size_of::<Prediction>() + window.tally.bytes()
+        };
+        let open = self.by_bucket.values().flat_map(HashMap::values);
+        windows * size_of::<(u32, OpenWindow)>() + open.map(held).sum::<usize>()
     }
 }

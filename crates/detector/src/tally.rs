@@ -9,8 +9,11 @@ use twox_hash::XxHash64;
 use crate::known::{Known, Trait};
 
 /// Different values of one dimension that one bucket of one key tells apart; the rest is
-/// counted together.
+/// counted together. Fewer of a key on probation, when there are many of them.
 const VALUES: usize = 64;
+const VALUES_ON_PROBATION: usize = 4;
+/// What is kept of a text, in bytes.
+const TEXT_BYTES: usize = 256;
 
 /// One value and what came with it.
 #[derive(Clone, Debug)]
@@ -85,6 +88,8 @@ pub(crate) struct Tally {
     pub(crate) novel: u64,
     /// The dearest row's cost of a request, in nano-dollars.
     pub(crate) dearest_nanos: u64,
+    /// Whether the key is one of very many on probation.
+    pub(crate) is_brief: bool,
 }
 
 impl Tally {
@@ -148,12 +153,17 @@ impl Tally {
             _ => trait_hash(trait_, text),
         };
         let is_novel = is_novel(trait_, trait_hash);
-        if shares.len() < VALUES {
+        let most = if self.is_brief {
+            VALUES_ON_PROBATION
+        } else {
+            VALUES
+        };
+        if shares.len() < most {
             shares.push(Share {
                 text_hash,
                 trait_hash,
                 is_novel,
-                text: texts.keep(text),
+                text: texts.keep(cut(text, TEXT_BYTES)),
                 requests: call.requests,
                 cost_nanos: call.cost_nanos,
                 place_hash: network_hash(text),
@@ -202,6 +212,11 @@ impl Tally {
         &self.shares[trait_ as usize]
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        let shares = self.shares.iter().map(Vec::capacity);
+        shares.sum::<usize>() * size_of::<Share>()
+    }
+
     /// Teaches the key's known values what this bucket has shown.
     pub(crate) fn teach(&self, known: &mut Known, slot: usize, bucket: i64) {
         for trait_ in Trait::ALL {
@@ -218,6 +233,11 @@ impl Tally {
             }
         }
     }
+}
+
+/// Returns the first bytes of a text, whole characters.
+pub(crate) fn cut(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
 }
 
 fn hash(text: &str) -> u32 {

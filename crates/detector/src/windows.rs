@@ -37,6 +37,7 @@ pub(crate) struct Amounts {
 }
 
 /// The rings. Everything is counted in whole numbers, so that sums do not depend on order.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Windows {
     /// The newest minute that each key has been seen in.
     head: Grid<i32>,
@@ -63,15 +64,16 @@ impl Windows {
         }
     }
 
-    pub(crate) fn grow(&mut self, minute: i64) {
-        self.head.grow(minute as i32);
-        self.minutes.grow(0);
-        self.requests.grow(0);
-        self.tokens.grow(0);
-        self.strange.grow(0);
-        self.cost.grow(0);
-        self.hour_requests.grow(0);
-        self.hour_cost.grow(0);
+    /// Begins a key in a slot that is new or was given back.
+    pub(crate) fn begin(&mut self, slot: usize, minute: i64) {
+        self.head.begin(slot, minute as i32);
+        self.minutes.begin(slot, 0);
+        self.requests.begin(slot, 0);
+        self.tokens.begin(slot, 0);
+        self.strange.begin(slot, 0);
+        self.cost.begin(slot, 0);
+        self.hour_requests.begin(slot, 0);
+        self.hour_cost.begin(slot, 0);
     }
 
     /// Returns the newest minute of a key.
@@ -286,7 +288,7 @@ mod tests {
 
     fn windows() -> Windows {
         let mut windows = Windows::new();
-        windows.grow(START);
+        windows.begin(0, START);
         windows
     }
 

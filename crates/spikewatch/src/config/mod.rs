@@ -236,6 +236,13 @@ impl Config {
                 format!("{budget} is not between 0.001 and 1000"),
             );
         }
+        let max_keys = self.detector.max_keys_per_partition;
+        if !(1000..=100_000_000).contains(&max_keys) {
+            return refuse(
+                "detector.max_keys_per_partition",
+                format!("{max_keys} is not between 1000 and 100000000"),
+            );
+        }
         if let Err(err) = self.server.validate() {
             return refuse("server", err.to_string());
         }

@@ -111,7 +111,8 @@ fn records(
             .map(|(number, line)| (number, line.trim_ascii()))
             .filter(|(_, line)| !line.is_empty())
     };
-    let many = lines().nth(1).is_some() && lines().all(|(_, line)| begins_json(line));
+    let many =
+        lines().nth(1).is_some() && lines().next().is_some_and(|(_, line)| begins_json(line));
     if many && !is_json(payload) {
         lines().for_each(|(number, line)| push(number, line));
     } else if is_json(payload) {

@@ -44,6 +44,7 @@ mod peaks;
 mod pool;
 mod population;
 mod profile;
+mod ring;
 mod signal;
 mod sources;
 mod spread;

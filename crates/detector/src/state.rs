@@ -231,6 +231,7 @@ impl State {
     /// Forgets what has had its time.
     pub(crate) fn sweep(&mut self, bucket: i64) {
         self.texts.sweep();
+        self.windows.sweep(bucket);
         self.returns
             .retain(|_, known| bucket - known.bucket < RETURN_BUCKETS);
         self.recent.retain(|_, voices| {

@@ -1,6 +1,5 @@
 //! Which row of the columns belongs to which key.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
@@ -18,7 +17,7 @@ pub(crate) struct KeyTable {
     names: Vec<Box<str>>,
     groups: Grid<u32>,
     group_names: Vec<(Box<str>, Box<str>)>,
-    group_ids: HashMap<(Box<str>, Box<str>), u32>,
+    group_ids: HashTable<u32>,
     /// The group of the last row: rows of a tenant often follow each other.
     last_group: u32,
 }
@@ -31,7 +30,7 @@ impl KeyTable {
             names: Vec::new(),
             groups: Grid::new(1),
             group_names: Vec::new(),
-            group_ids: HashMap::new(),
+            group_ids: HashTable::new(),
             last_group: 0,
         }
     }
@@ -74,14 +73,26 @@ impl KeyTable {
             .group_names
             .get(self.last_group as usize)
             .is_some_and(|(p, a)| &**p == provider && &**a == account);
-        if !is_last {
-            let names = (Box::from(provider), Box::from(account));
-            let next = self.group_names.len() as u32;
-            self.last_group = *self.group_ids.entry(names.clone()).or_insert(next);
-            if self.last_group == next {
-                self.group_names.push(names);
-            }
+        if is_last {
+            return self.last_group;
         }
+        let (hasher, names) = (&self.hasher, &mut self.group_names);
+        let hash = hasher.hash_one((provider, account));
+        let known = self.group_ids.find(hash, |&group| {
+            let (p, a) = &names[group as usize];
+            **p == *provider && **a == *account
+        });
+        self.last_group = match known {
+            Some(&group) => group,
+            None => {
+                let group = names.len() as u32;
+                names.push((provider.into(), account.into()));
+                self.group_ids.insert_unique(hash, group, |&group| {
+                    hasher.hash_one(&names[group as usize])
+                });
+                group
+            }
+        };
         self.last_group
     }
 

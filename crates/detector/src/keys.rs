@@ -105,6 +105,20 @@ impl KeyTable {
         }
     }
 
+    /// Writes the names of a key over others.
+    pub(crate) fn write_entity(&self, slot: usize, entity: &mut Entity) {
+        let (provider, account) = &self.group_names[self.groups.get(slot) as usize];
+        let key = &self.names[slot];
+        for (name, text) in [
+            (&mut entity.provider, provider),
+            (&mut entity.account, account),
+            (&mut entity.key, key),
+        ] {
+            name.clear();
+            name.push_str(text);
+        }
+    }
+
     /// Returns the provider of a key.
     pub(crate) fn provider(&self, slot: usize) -> &str {
         &self.group_names[self.groups.get(slot) as usize].0

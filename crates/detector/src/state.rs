@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::baseline::{Baseline, TallyLesson};
+use crate::baseline::Baseline;
 use crate::calibration::Calibration;
 use crate::clock::{BUCKETS_A_DAY, BUCKETS_AN_HOUR, start_of};
 use crate::directory::KeyDirectory;
@@ -10,6 +10,7 @@ use crate::finding::VOICES;
 use crate::grid::Grid;
 use crate::keys::KeyTable;
 use crate::known::Known;
+use crate::lessons::Lessons;
 use crate::peaks::Peaks;
 use crate::pool::Pool;
 use crate::population::{Happening, Population};
@@ -64,7 +65,7 @@ pub(crate) struct State {
     pub(crate) returns: HashMap<u32, Return>,
     pub(crate) newborns: BTreeMap<u32, Newborn>,
     /// What closed buckets teach that is not learned yet.
-    pub(crate) lessons: BTreeMap<(u32, i64), TallyLesson>,
+    pub(crate) lessons: Lessons,
     /// What the voices have said of late: chance and bucket.
     pub(crate) recent: HashMap<u32, [(f32, i32); VOICES]>,
     /// The newest hint and project of the few keys that have one, for people.
@@ -91,7 +92,7 @@ impl State {
             texts: Texts::default(),
             returns: HashMap::new(),
             newborns: BTreeMap::new(),
-            lessons: BTreeMap::new(),
+            lessons: Lessons::new(),
             recent: HashMap::new(),
             labels: HashMap::new(),
             first_bucket: None,
@@ -120,6 +121,7 @@ impl State {
         self.calibration.grow(since);
         self.known.grow(since);
         self.thefts.grow(bucket);
+        self.lessons.grow();
         self.last_active.grow(since as i32);
         self.longest_silence.grow(0);
         let replaced = directory
@@ -223,7 +225,7 @@ impl State {
             + self.texts.bytes()
             + self.newborns.len() * 64
             + self.returns.len() * 32
-            + self.lessons.len() * 96
+            + self.lessons.bytes()
             + self.recent.len() * 64
             + self.labels.len() * 96
     }

@@ -275,6 +275,11 @@ impl Tally {
             }
         }
     }
+
+    /// Returns the bytes held beside the tally itself.
+    pub(crate) fn bytes(&self) -> usize {
+        self.shares.capacity() * size_of::<Share>()
+    }
 }
 
 fn hash(text: &str) -> u32 {

@@ -12,12 +12,12 @@ use crate::clock::{BUCKET_MILLIS, BUCKETS_AN_HOUR, bucket_of, hour_of, minute_of
 use crate::config::DetectorConfig;
 use crate::directory::{Announced, KeyDirectory};
 use crate::episode::{CALM_BUCKETS, Episode, SAME_EPISODE_BUCKETS};
-use crate::judging::{Case, invert};
+use crate::judging::{Case, invert, judged_from};
 use crate::known::Trait;
 use crate::open::{EARLY, EarlySums, OpenWindow, OpenWindows};
 use crate::population::Happening;
 use crate::rows::Rows;
-use crate::signal::{COUNTS, Signal};
+use crate::signal::{COUNTS, Scale, Signal};
 use crate::state::State;
 use crate::windows::Amounts;
 
@@ -371,6 +371,14 @@ impl PartitionDetector {
 
     /// Returns whether any sum of an open window has reached what was inverted for it.
     fn is_due(&self, slot: usize, minute: i64, open: &OpenWindow) -> bool {
+        let age = open
+            .prediction
+            .as_ref()
+            .map_or(0, |prediction| prediction.age_buckets);
+        if age < judged_from(Scale::Hour) && !open.is_special {
+            // Nothing judges a key that young.
+            return false;
+        }
         let sums = self.early_sums(slot, minute, open);
         sums.iter().zip(&open.next).any(|(sum, next)| sum >= next)
     }

@@ -84,6 +84,7 @@ impl PartitionDetector {
             return None;
         }
         let slot = self.state.keys.insert(names, bucket);
+        self.open.begin(slot);
         match stub {
             Some(stub) => {
                 self.state.stubs.remove(id);
@@ -158,21 +159,16 @@ impl PartitionDetector {
         }
     }
 
-    /// Returns whether an alert on a key may be raised, as far as room is concerned; its place
-    /// is kept then.
-    pub(crate) fn may_alert(&mut self, slot: usize, bucket: i64) -> bool {
-        let probation = &mut self.state.probation;
-        if !probation.is_on(slot) {
+    /// Returns whether an alert on a key may be raised, as far as room is concerned. The key's
+    /// place is to be kept then.
+    pub(crate) fn can_alert(&self, slot: usize) -> bool {
+        let probation = &self.state.probation;
+        if !probation.is_on(slot) || self.is_alarmed(slot) {
             return true;
         }
-        let on_probation = |slot: &&usize| probation.is_on(**slot);
-        let is_told = self.episodes.contains_key(&slot) || self.notices.contains_key(&slot);
         let alerts = self.episodes.keys().chain(self.notices.keys());
-        if !is_told && alerts.filter(on_probation).count() >= MOST_ALERTS_ON_PROBATION {
-            return false;
-        }
-        probation.keep(slot, bucket);
-        true
+        let on_probation = alerts.filter(|slot| probation.is_on(**slot));
+        on_probation.count() < MOST_ALERTS_ON_PROBATION
     }
 
     /// Draws a key that returns after weeks to its stub, as if it had given its slot back.
@@ -344,16 +340,21 @@ mod tests {
             prop_assert_eq!(&state.baseline, &fresh.baseline);
             prop_assert_eq!(&state.calibration, &fresh.calibration);
             prop_assert_eq!(&state.known, &fresh.known);
+            prop_assert_eq!(&state.lessons, &fresh.lessons);
             prop_assert_eq!(&state.thefts, &fresh.thefts);
             prop_assert_eq!(&state.last_active, &fresh.last_active);
             prop_assert_eq!(&state.longest_silence, &fresh.longest_silence);
             prop_assert_eq!(&state.newborns, &fresh.newborns);
             prop_assert_eq!(state.peaks.bytes(), 0);
             prop_assert!(state.returns.is_empty() && state.recent.is_empty());
-            prop_assert!(state.lessons.is_empty() && state.labels.is_empty());
+            prop_assert!(state.labels.is_empty());
             prop_assert!(detector.episodes.is_empty() && detector.notices.is_empty());
             prop_assert!(detector.governed.is_empty() && detector.happened.is_empty());
             prop_assert!(!detector.open.has(0));
+            detector.open.begin(0);
+            let (last, first) = (detector.open_from + 1, detector.open_from);
+            prop_assert!([first, last].iter().all(|&of| detector.open.get(0, of).is_none()));
+            prop_assert!(!detector.open.window(0, last).is_used);
         }
 
         #[test]

@@ -7,11 +7,12 @@
 use crate::brief::Brief;
 use crate::clock::{BUCKETS_A_DAY, BUCKETS_AN_HOUR, MINUTES_A_BUCKET, ends_hour, hour_of};
 use crate::directory::Announced;
-use crate::grain::{Grains, Marks};
+use crate::grain::{Feed, Grains};
 use crate::grid::Grid;
 use crate::highest::Highest;
 use crate::judge::Expected;
 use crate::judging::UNIT_COST_REQUESTS;
+use crate::lessons::TallyLesson;
 use crate::level::{Held, Levels};
 use crate::moments::Moments;
 use crate::peaks::Peaks;
@@ -110,24 +111,13 @@ pub(crate) struct Lesson {
     pub(crate) trust: f32,
 }
 
-/// What the tally of a closed bucket teaches.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct TallyLesson {
-    /// As in [`Lesson`].
-    pub(crate) trust: f32,
-    pub(crate) requests: u64,
-    pub(crate) dearest_nanos: u64,
-    pub(crate) probes: u64,
-    pub(crate) marks: Marks,
-}
-
 /// What is kept of what was learned of a key that is not used any more.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct BriefBaseline {
     learned: i32,
     born: i32,
     used: i32,
-    feed: Marks,
+    feed: Feed,
     spreads: BriefSpreads,
     levels: [Brief; 8],
     profile: [Brief; 3],
@@ -224,7 +214,7 @@ impl Baseline {
         self.levels.warm(slot, &kept.levels);
         self.profiles.warm(slot, &kept.profile);
         self.spreads.warm(slot, &kept.spreads);
-        self.grains.learn(slot, kept.feed);
+        self.grains.warm(slot, kept.feed);
         self.highest.warm(slot, kept.highest.map(Brief::get));
         self.marginal.warm(slot, &kept.marginal);
         self.unit_cost.warm(slot, &kept.unit_cost);
@@ -396,18 +386,17 @@ impl Baseline {
         weight: f32,
     ) {
         self.used.set(slot, bucket as i32);
-        self.grains.learn(slot, lesson.marks);
-        if lesson.requests == 0 {
+        self.grains.learn(slot, bucket, lesson.marks);
+        let requests = lesson.requests;
+        if requests == 0.0 {
             return;
         }
-        if lesson.dearest_nanos > 0 {
-            let dearest = lesson.dearest_nanos as f64;
-            self.dearest.learn(slot, dearest.ln() as f32, weight);
+        if lesson.dearest.is_finite() {
+            self.dearest.learn(slot, lesson.dearest, weight);
         }
-        let requests = lesson.requests as f32;
         let share = (requests / (requests + PROBING_MEMORY)).max(1.0 / 500.0) * weight;
         let probing = self.probing.get(slot);
-        let seen = lesson.probes as f32 / requests;
+        let seen = lesson.probes / requests;
         self.probing.set(slot, probing + share * (seen - probing));
     }
 

@@ -3,18 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use hashbrown::HashMap;
-use model::Timestamp;
+use model::{Entity, Timestamp};
 
-use crate::baseline::{Lesson, Prediction, TallyLesson};
+use crate::baseline::{Lesson, Prediction};
 use crate::clock::{
     BUCKET_MILLIS, BUCKETS_A_DAY, BUCKETS_AN_HOUR, MINUTES_A_BUCKET, day_of, ends_hour, hour_of,
 };
 use crate::detector::{ALLOWED_LATENESS_MILLIS, Findings, PartitionDetector};
+use crate::directory::KeyDirectory;
 use crate::episode::{CALM_BUCKETS, CALM_FACTOR, Episode, SAME_EPISODE_BUCKETS};
 use crate::finding::{Finding, Round, joint};
 use crate::judging::Case;
-use crate::open::OpenWindow;
+use crate::lessons::TallyLesson;
+use crate::open::{Bucket, OpenWindow};
 use crate::pool::GOVERNED_AT;
 use crate::population::Happening;
 use crate::signal::{Family, Signal};
@@ -161,9 +162,8 @@ impl PartitionDetector {
     /// Judges the keys of a closed bucket, in the order in which they were first seen. What they
     /// add to what keys have in common are whole numbers, so that this order does not show in it.
     fn close_bucket(&mut self, bucket: i64, findings: &mut dyn Findings) {
-        let mut windows = self.open.take(bucket);
-        let used = windows.iter().filter(|(_, open)| open.is_used);
-        let mut slots: Vec<usize> = used.map(|(&slot, _)| slot as usize).collect();
+        let closing = self.open.take(bucket);
+        let mut slots: Vec<usize> = closing.used().collect();
         self.close_sources(bucket, &slots);
         self.close_floods(bucket, findings);
         let open_alarms = self.episodes.iter().filter(|(_, episode)| !episode.ended);
@@ -176,9 +176,12 @@ impl PartitionDetector {
         );
         slots.sort_unstable();
         slots.dedup();
+        let (directory, mut entity) = (self.directory.clone(), Entity::default());
         for slot in slots {
-            self.close_key(slot, bucket, &mut windows, findings);
+            self.state.keys.write_entity(slot, &mut entity);
+            self.close_key((slot, bucket), &closing, (&entity, &directory), findings);
         }
+        self.open.back(bucket, closing);
         if ends_hour(bucket) {
             self.close_hour(bucket);
         }
@@ -209,22 +212,31 @@ impl PartitionDetector {
 
     fn close_key(
         &mut self,
-        slot: usize,
-        bucket: i64,
-        windows: &mut HashMap<u32, OpenWindow>,
+        (slot, bucket): (usize, i64),
+        closing: &Bucket,
+        (entity, directory): (&Entity, &KeyDirectory),
         findings: &mut dyn Findings,
     ) {
         let last_minute = (bucket + 1) * MINUTES_A_BUCKET - 1;
-        let mut open = windows.remove(&(slot as u32)).unwrap_or_default();
-        let was_used = open.is_used;
+        let (silent, made);
+        let open = match closing.get(slot) {
+            Some(open) => open,
+            None => {
+                silent = OpenWindow::default();
+                &silent
+            }
+        };
         // An alarm's key may have fallen silent.
         self.state.windows.advance(slot, bucket * MINUTES_A_BUCKET);
-        let prediction = match open.prediction.take() {
+        let prediction = match &open.prediction {
             Some(prediction) => prediction,
-            None => self.predict(slot, bucket),
+            None => {
+                made = self.predict(slot, bucket);
+                &made
+            }
         };
-        self.count_blocks(slot, bucket, &prediction);
-        if was_used {
+        self.count_blocks(slot, bucket, prediction);
+        if open.is_used {
             self.note_birth(slot, bucket);
             self.end_probation(slot, bucket);
         }
@@ -233,16 +245,15 @@ impl PartitionDetector {
                 .calibration
                 .pass(slot, bucket, prediction.class, &mut self.state.pool);
         }
-        let entity = self.state.keys.entity(slot);
         let case = Case {
             slot,
             bucket,
             minute: last_minute,
             early: false,
-            open: &open,
-            prediction: &prediction,
-            entity: &entity,
-            directory: &self.directory.clone(),
+            open,
+            prediction,
+            entity,
+            directory,
         };
         let strange = self.state.newness(&case).strange_bucket;
         self.state.windows.set_strange(slot, bucket, strange);
@@ -257,10 +268,10 @@ impl PartitionDetector {
         let raised_at = closed_at(bucket);
         self.tell_if_changed(&case, raised_at, findings);
         self.sign(&case, &verdict, raised_at);
-        if was_used {
+        if open.is_used {
             let suspect = self.state.thefts.evidence(slot) > SUSPECT_EVIDENCE;
-            let lesson = open.lesson(if suspect { SUSPECT_TRUST } else { 1.0 });
-            self.state.lessons.insert((slot as u32, bucket), lesson);
+            let lesson = open.lesson(bucket, if suspect { SUSPECT_TRUST } else { 1.0 });
+            self.state.lessons.insert(slot, lesson);
             open.tally.teach(&mut self.state.known, slot, bucket);
             self.state.note_active(slot, bucket);
             self.note_newborn(slot, bucket);
@@ -392,8 +403,11 @@ impl PartitionDetector {
         let found = found.or(notice
             .as_ref()
             .map(|notice| (notice.worst.clone(), notice.alert_rate)));
-        let found = found.filter(|_| notice.is_some() || self.may_alert(slot, bucket));
+        let found = found.filter(|_| notice.is_some() || self.can_alert(slot));
         if let Some((worst, alert_rate)) = found {
+            if notice.is_none() {
+                self.state.probation.keep(slot, bucket);
+            }
             match self.episodes.get_mut(&slot) {
                 Some(episode) if episode.goes_on(bucket) => {
                     episode.exceed(bucket, &worst, alert_rate);
@@ -472,7 +486,7 @@ impl PartitionDetector {
     pub(crate) fn learn_until(&mut self, slot: usize, until: i64) {
         let mut bucket = self.state.baseline.learned(slot) + 1;
         while bucket < until {
-            let lesson = self.state.lessons.remove(&(slot as u32, bucket));
+            let lesson = self.state.lessons.remove(slot, bucket);
             let provider = self.state.keys.provider(slot);
             let sources = &self.state.sources;
             let is_near = self
@@ -485,12 +499,8 @@ impl PartitionDetector {
                 continue;
             }
             let near_end = if is_near { bucket + 1 } else { until };
-            let next = self
-                .state
-                .lessons
-                .range((slot as u32, bucket)..(slot as u32, near_end))
-                .next()
-                .map_or(near_end, |((_, next), _)| *next);
+            let next = self.state.lessons.next(slot, bucket, near_end);
+            let next = next.unwrap_or(near_end);
             let is_gap = |bucket| sources.is_gap(provider, bucket);
             self.state.baseline.learn_silence(slot, next, &is_gap);
             bucket = next;

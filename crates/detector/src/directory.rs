@@ -107,6 +107,11 @@ impl KeyDirectory {
         self.entries.is_empty()
     }
 
+    /// Returns whether any change was ever announced.
+    pub(crate) fn announces(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
     /// Returns what was known of a key at a moment; an entry that leaves provider or account
     /// open fits every one.
     pub fn entry(&self, entity: &Entity, at: Timestamp) -> Option<&KeyEntry> {

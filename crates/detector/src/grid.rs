@@ -18,8 +18,9 @@ impl<T: Copy> Grid<T> {
     /// Begins a key in a slot, the first one behind all others or one that was given back: its
     /// cells all hold `value`.
     ///
-    /// Room grows by an eighth and not by doubling: with a kilobyte a key, half of a doubled
-    /// column would be the largest thing in memory.
+    /// Room grows by a thirty-second and not by doubling: with a kilobyte a key, half of a
+    /// doubled column would be the largest thing in memory, and an allocator moves large blocks
+    /// by their pages and not by their bytes.
     pub(crate) fn begin(&mut self, slot: usize, value: T) {
         if slot < self.row_count() {
             self.row_mut(slot).fill(value);
@@ -29,7 +30,7 @@ impl<T: Copy> Grid<T> {
         let needed = self.cells.len() + self.stride;
         if needed > self.cells.capacity() {
             let rows = self.cells.len() / self.stride;
-            self.cells.reserve_exact((rows / 8 + 16) * self.stride);
+            self.cells.reserve_exact((rows / 32 + 16) * self.stride);
         }
         self.cells.resize(needed, value);
     }

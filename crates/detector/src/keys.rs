@@ -203,6 +203,19 @@ impl KeyTable {
         }
     }
 
+    /// Writes the names of a key over others.
+    pub(crate) fn write_entity(&self, slot: usize, entity: &mut Entity) {
+        let group = self.group(slot);
+        for (name, text) in [
+            (&mut entity.provider, &group.provider),
+            (&mut entity.account, &group.account),
+            (&mut entity.key, &self.names[slot]),
+        ] {
+            name.clear();
+            name.push_str(text);
+        }
+    }
+
     /// Returns the provider of a key.
     pub(crate) fn provider(&self, slot: usize) -> &str {
         &self.group(slot).provider

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use model::Entity;
 
-use crate::baseline::{Baseline, TallyLesson};
+use crate::baseline::Baseline;
 use crate::calibration::Calibration;
 use crate::clock::{BUCKETS_A_DAY, BUCKETS_AN_HOUR, bucket_of, start_of};
 use crate::directory::KeyDirectory;
@@ -13,6 +13,7 @@ use crate::flood::Floods;
 use crate::grid::Grid;
 use crate::keys::KeyTable;
 use crate::known::Known;
+use crate::lessons::Lessons;
 use crate::peaks::Peaks;
 use crate::pool::Pool;
 use crate::population::{Happening, Population};
@@ -77,7 +78,7 @@ pub(crate) struct State {
     pub(crate) returns: HashMap<u32, Return>,
     pub(crate) newborns: BTreeMap<u32, Newborn>,
     /// What closed buckets teach that is not learned yet.
-    pub(crate) lessons: BTreeMap<(u32, i64), TallyLesson>,
+    pub(crate) lessons: Lessons,
     /// What the voices have said of late: chance and bucket.
     pub(crate) recent: HashMap<u32, [(f32, i32); VOICES]>,
     /// The newest hint and project of the few keys that have one, for people.
@@ -107,7 +108,7 @@ impl State {
             floods: Floods::default(),
             returns: HashMap::new(),
             newborns: BTreeMap::new(),
-            lessons: BTreeMap::new(),
+            lessons: Lessons::new(),
             recent: HashMap::new(),
             labels: HashMap::new(),
             first_bucket: None,
@@ -176,7 +177,7 @@ impl State {
             floods: _,
             returns: _,
             newborns: _,
-            lessons: _,
+            lessons,
             recent: _,
             labels: _,
             first_bucket: _,
@@ -186,6 +187,7 @@ impl State {
         calibration.begin(slot, since);
         known.begin(slot, since);
         thefts.begin(slot, bucket_of(minute));
+        lessons.begin(slot);
         last_active.begin(slot, since as i32);
         longest_silence.begin(slot, 0);
         self.clear(slot);
@@ -194,6 +196,7 @@ impl State {
     /// Takes a key's slot back.
     pub(crate) fn release(&mut self, slot: usize) {
         self.clear(slot);
+        self.windows.forget(slot);
         self.calibration.forget(slot);
         self.probation.release(slot);
         self.keys.release(slot);
@@ -207,13 +210,6 @@ impl State {
         self.newborns.remove(&slot_id);
         self.recent.remove(&slot_id);
         self.labels.remove(&slot_id);
-        while let Some((&at, _)) = self
-            .lessons
-            .range((slot_id, i64::MIN)..=(slot_id, i64::MAX))
-            .next()
-        {
-            self.lessons.remove(&at);
-        }
     }
 
     /// Returns whether a bucket is among the first of the stream: its keys are not new, they
@@ -338,7 +334,7 @@ impl State {
             + self.texts.bytes()
             + self.newborns.len() * 64
             + self.returns.len() * 32
-            + self.lessons.len() * 96
+            + self.lessons.bytes()
             + self.recent.len() * 64
             + self.labels.len() * LABELS_BYTES
     }
@@ -346,6 +342,7 @@ impl State {
     /// Forgets what has had its time.
     pub(crate) fn sweep(&mut self, bucket: i64) {
         self.texts.sweep();
+        self.windows.sweep(bucket);
         self.returns
             .retain(|_, known| bucket - known.bucket < RETURN_BUCKETS);
         self.recent.retain(|_, voices| {

@@ -199,7 +199,7 @@ impl Codec {
             let look = Redactor::needs_look(record.payload);
             let place = Place {
                 position: &position,
-                record_time: record.time,
+                record_time: record.time.and_then(|time| time.in_range().ok()),
                 element: 0,
                 id: None,
             };

@@ -55,12 +55,12 @@ pub(crate) fn native(rows: &mut Rows<'_>) {
     let payload = rows.record.payload;
     let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
     let read = check_length(payload).and_then(|()| native::read(text_of(payload)?));
-    match read {
-        Ok(row) => {
-            rows.is(formats::Format::Native, Confidence::Set);
-            rows.push_row(row);
-        }
-        Err(rejection) => rows.fail(rows.record.payload, rejection),
+    let taken = read.and_then(|row| {
+        rows.is(formats::Format::Native, Confidence::Set);
+        rows.push_row(row)
+    });
+    if let Err(rejection) = taken {
+        rows.fail(rows.record.payload, rejection);
     }
 }
 
@@ -100,10 +100,14 @@ pub(crate) fn record(rows: &mut Rows<'_>) {
         rows.context = context;
     }
     match frame::schema_in_headers(headers) {
-        Some(id) => match frame::read(rows.codec.schemas(), &id, payload) {
-            Ok(json) => bytes(rows, &json, 0),
-            Err(rejection) => rows.fail(payload, rejection),
-        },
+        Some(id) => {
+            let read = frame::read(rows.codec.schemas(), &id, payload);
+            match read.and_then(|json| charge(rows, json)) {
+                Ok(json) => bytes(rows, &json, 0),
+                // What is framed has no text to show.
+                Err(rejection) => rows.fail(b"", rejection),
+            }
+        }
         None => bytes(rows, payload, 0),
     }
 }
@@ -144,7 +148,18 @@ fn unpack<'p>(
         let unpacked = unpack::gzip(payload, &mut rows.budget_bytes)?;
         return Ok(Some(Cow::Owned(unpacked)));
     }
-    frame::unframe(rows.codec.schemas(), payload)
+    let unframed = frame::unframe(rows.codec.schemas(), payload)?;
+    unframed.map(|json| charge(rows, json)).transpose()
+}
+
+/// Takes from the budget what a schema made of a payload.
+fn charge<'p>(rows: &mut Rows<'_>, json: Cow<'p, [u8]>) -> Result<Cow<'p, [u8]>, Rejection> {
+    if let Cow::Owned(written) = &json {
+        let rest = rows.budget_bytes.checked_sub(written.len());
+        rows.budget_bytes = rest.unwrap_or(0);
+        rest.ok_or_else(unpack::too_large)?;
+    }
+    Ok(json)
 }
 
 /// Writes an OTLP batch in protobuf as JSON, where the payload is one or the settings say so.
@@ -224,6 +239,7 @@ fn document(rows: &mut Rows<'_>, payload: &[u8], layers: usize) {
             for line in text.lines().filter(|line| !line.trim().is_empty()) {
                 match Tree::parse(line) {
                     Ok(tree) => value(rows, tree.root(), layers),
+                    Err(_) if !rows.goes_on() => break,
                     Err(rejection) => rows.fail(line.as_bytes(), rejection),
                 }
             }
@@ -291,8 +307,7 @@ pub(super) fn element(rows: &mut Rows<'_>, json: Json<'_>, layers: usize) -> Res
         None => {
             let row = native::read(json.raw())?;
             rows.is(formats::Format::Native, Confidence::Certain);
-            rows.push_row(row);
-            Ok(())
+            rows.push_row(row)
         }
     }
 }

@@ -59,6 +59,9 @@ pub(super) fn read(rows: &mut Rows<'_>, text: &str) -> bool {
         return false;
     };
     while let Some(place) = line {
+        if !rows.goes_on() {
+            break;
+        }
         rows.is(decoder.format, confidence);
         let read = if values.len() == page.names.len() {
             (decoder.decode)(rows, page.row(&values).root())

@@ -74,6 +74,28 @@ const TIMES: &[&str] = &[
     "response.createTime",
 ];
 
+/// Where the key is, from the safest name to the last.
+pub(crate) const KEYS: &[&str] = &[
+    "api_key_id",
+    "apiKeyId",
+    "key_id",
+    "keyId",
+    "api_key_hash",
+    "key_hash",
+    "virtual_key",
+    "virtual_key_id",
+    "api_key",
+    "apiKey",
+    "key",
+    "authorization",
+    "headers.authorization",
+    "headers.Authorization",
+    "headers.x-api-key",
+    "request.headers.authorization",
+    "request.headers.Authorization",
+    "request.headers.x-api-key",
+];
+
 /// What is text, by the names it is found under; the first that is there.
 const TEXTS: &[(TextField, &[&str])] = &[
     (
@@ -110,29 +132,7 @@ const TEXTS: &[(TextField, &[&str])] = &[
         &["workspace", "workspace_id", "workspaceId"],
     ),
     (TextField::Team, &["team", "team_id", "teamId"]),
-    (
-        TextField::Key,
-        &[
-            "api_key_id",
-            "apiKeyId",
-            "key_id",
-            "keyId",
-            "api_key_hash",
-            "key_hash",
-            "virtual_key",
-            "virtual_key_id",
-            "api_key",
-            "apiKey",
-            "key",
-            "authorization",
-            "headers.authorization",
-            "headers.Authorization",
-            "headers.x-api-key",
-            "request.headers.authorization",
-            "request.headers.Authorization",
-            "request.headers.x-api-key",
-        ],
-    ),
+    (TextField::Key, KEYS),
     (
         TextField::KeyAlias,
         &[
@@ -277,7 +277,10 @@ const LATENCIES: &[&str] = &[
 ];
 
 fn signature(json: Json<'_>) -> Option<Confidence> {
-    let flat = || FLAT.iter().any(|name| json.get(name).exists());
+    let any = |names: &[&str]| names.iter().any(|name| json.get(name).exists());
+    // The native event's own names, beside a time that is called otherwise.
+    let like_native = || any(&["input_tokens", "output_tokens"]) && any(&TIMES[1..]);
+    let flat = || any(FLAT) || (!json.has("time") && like_native());
     (usage_object(json).is_some() || flat()).then_some(Confidence::Likely)
 }
 

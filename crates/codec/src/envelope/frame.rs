@@ -68,6 +68,10 @@ pub(super) fn unframe<'p>(
         [0, a, b, c, d, rest @ ..] if !rest.is_empty() => {
             (SchemaId::Number(u32::from_be_bytes([*a, *b, *c, *d])), rest)
         }
+        [0, _, _, _, _] => {
+            let detail = "a schema registry frames nothing";
+            return Err(Rejection::new(Reason::Framing, detail));
+        }
         [3, 0 | 5, rest @ ..] if rest.len() > 16 => {
             let detail = "AWS Glue frames the record, which is not read yet";
             return Err(Rejection::new(Reason::Framing, detail));

@@ -16,6 +16,8 @@ fn malformed() -> Vec<(String, Vec<u8>)> {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
+    // A list of events is refused where the topic is set to native only.
+    files.retain(|file| !file.ends_with("shape.array.json"));
     files.sort();
     let mut records: Vec<(String, Vec<u8>)> = files
         .iter()

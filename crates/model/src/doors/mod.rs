@@ -3,6 +3,7 @@
 
 mod event;
 mod notify;
+mod poll;
 mod respond;
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,6 +12,7 @@ use crate::Timestamp;
 
 pub use event::{EventSink, EventSource, RecordSink, SourceError};
 pub use notify::{AlertChannel, DeliveryError, Receipt};
+pub use poll::PollPositions;
 pub use respond::{ActionStore, Applied, KeyResponder, RespondError, StoreError};
 
 #[cfg(feature = "test-support")]

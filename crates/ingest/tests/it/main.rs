@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
+mod http_server;
+mod poll;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -5,6 +5,7 @@ mod event;
 mod notify;
 mod poll;
 mod respond;
+mod schema;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,6 +15,7 @@ pub use event::{EventSink, EventSource, RecordSink, SourceError};
 pub use notify::{AlertChannel, DeliveryError, Receipt};
 pub use poll::PollPositions;
 pub use respond::{ActionStore, Applied, KeyResponder, RespondError, StoreError};
+pub use schema::{SchemaError, SchemaId, Schemas};
 
 #[cfg(feature = "test-support")]
 pub mod double;

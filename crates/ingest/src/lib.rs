@@ -1,9 +1,10 @@
-//! Kafka in and out: consumer group, back-pressure, start at a checkpoint; pollers that feed it; the embedded broker of the demo.
+//! Kafka in and out: consumer group, back-pressure, start at a checkpoint; pollers that feed it, schemas of a registry; the embedded broker of the demo.
 //!
 //! - [`KafkaSource`] reads topics as a member of a consumer group, in offset order within each
 //!   partition, holds a bounded amount in memory, and commits only when it is told to.
 //! - [`KafkaSink`] appends records and waits for every acknowledgement.
 //! - [`Poller`] asks providers for the feeds that exist only as APIs, and produces them.
+//! - [`SchemaRegistry`] has the schemas of Avro and Protobuf at hand before records are decoded.
 //! - [`EmbeddedBroker`] is librdkafka's own mock cluster: the real protocol, in process, for the
 //!   demo and for tests.
 //!
@@ -16,6 +17,7 @@ mod error;
 mod group;
 mod http;
 mod poll;
+mod registry;
 mod sink;
 
 pub use broker::EmbeddedBroker;
@@ -26,4 +28,5 @@ pub use poll::{
     AnthropicPollConfig, FeedReport, FeedStatus, OpenaiPollConfig, PollConfig, PollDoors,
     PollError, PollLimits, Poller, RealSleep, Sleep,
 };
+pub use registry::{RegistryConfig, RegistryError, SchemaRegistry, WithSchemas};
 pub use sink::KafkaSink;

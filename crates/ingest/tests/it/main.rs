@@ -4,6 +4,8 @@
 
 mod http_server;
 mod poll;
+#[cfg(feature = "schemas")]
+mod registry;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,7 +1,6 @@
 //! `[poll]`.
 
 use model::Secret;
-use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// `[poll]`: feeds that exist only as APIs. Nothing is enabled by default.
@@ -141,7 +140,7 @@ impl Default for AnthropicPollConfig {
 }
 
 /// `[poll.<provider>.limits]`: what bounds requests, retries and memory.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PollLimits {
     /// Seconds that one request may take. Default 30.

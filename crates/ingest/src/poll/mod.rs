@@ -23,6 +23,7 @@ mod page;
 mod patience;
 mod poller;
 mod seen;
+mod turn;
 
 pub use config::{AnthropicPollConfig, OpenaiPollConfig, PollConfig, PollLimits};
 pub use error::PollError;

@@ -152,38 +152,44 @@ fn parts(lines: &[Box<RawValue>]) -> Vec<&[Box<RawValue>]> {
     parts
 }
 
-/// Returns the record of an event of an audit log, under the key it is about or its provider's
-/// name. `None` means that it has no id or no time.
-pub(super) fn of_event(provider: Provider, event: Object) -> Option<Outgoing> {
-    let id = text(&event, "id")?;
-    let time = moment(&event, "effective_at").or_else(|| moment(&event, "created_at"))?;
+/// Returns the record of an event of an audit log, under its provider's name.
+///
+/// One without an id or a time is produced as well: what is wrong with it is the codec's to say,
+/// and a feed must not stop at it. `time` then stands for its own.
+pub(super) fn of_event(provider: Provider, event: Object, time: i64) -> Outgoing {
+    let id = text(&event, "id");
+    let own = moment(&event, "effective_at").or_else(|| moment(&event, "created_at"));
     let payload = bounded(event);
-    Some(Outgoing {
+    let tag = id.unwrap_or_else(|| String::from_utf8_lossy(&payload).into_owned());
+    Outgoing {
         key: format!("{}/audit", provider.name()),
-        mark: Mark::new(time, &id, &payload),
+        mark: Mark::new(own.unwrap_or(time), &tag, &payload),
         payload,
-    })
+    }
 }
 
-/// Returns the record of a key in a list, under its id. `None` means that it has no id.
-pub(super) fn of_key(mut entry: Object, project: Option<&str>) -> Option<Outgoing> {
-    let id = text(&entry, "id")?;
+/// Returns the record of a key in a list, under its id; one without an id is produced as well.
+pub(super) fn of_key(provider: Provider, mut entry: Object, project: Option<&str>) -> Outgoing {
     for secret in SECRETS {
         entry.remove(secret);
     }
     if let Some(project) = project
         && !entry.contains_key("project_id")
-    {
         // The list of a project does not say which project it is of.
-        let project = serde_json::value::to_raw_value(project).ok()?;
+        && let Ok(project) = serde_json::value::to_raw_value(project)
+    {
         entry.insert("project_id".to_owned(), project);
     }
+    let id = text(&entry, "id");
     let payload = bounded(entry);
-    Some(Outgoing {
-        mark: Mark::new(0, &id, &payload),
-        key: id,
+    let tag = id
+        .clone()
+        .unwrap_or_else(|| String::from_utf8_lossy(&payload).into_owned());
+    Outgoing {
+        mark: Mark::new(0, &tag, &payload),
+        key: id.unwrap_or_else(|| provider.name().to_owned()),
         payload,
-    })
+    }
 }
 
 /// Writes an object; one that no record holds loses its longest members.
@@ -302,19 +308,20 @@ mod tests {
             r#"{{"id":"audit_1","effective_at":1777896000,"type":"a.b","a.b":"{}"}}"#,
             "x".repeat(1 << 20)
         );
-        let record = of_event(Provider::Openai, object(&event)).unwrap();
+        let record = of_event(Provider::Openai, object(&event), 0);
         assert!(record.payload.len() < 1_000, "{}", record.payload.len());
     }
 
     #[test]
     fn a_key_gets_its_project_and_loses_its_secret() {
         let entry = r#"{"object":"organization.project.api_key","id":"key_1","value":"sk-proj-x"}"#;
-        let record = of_key(object(entry), Some("proj_1")).unwrap();
+        let record = of_key(Provider::Openai, object(entry), Some("proj_1"));
         assert_eq!(record.key, "key_1");
         assert_eq!(
             String::from_utf8(record.payload).unwrap(),
             r#"{"id":"key_1","object":"organization.project.api_key","project_id":"proj_1"}"#
         );
-        assert!(of_key(object(r#"{"object":"x"}"#), None).is_none());
+        let record = of_key(Provider::Openai, object(r#"{"object":"x"}"#), None);
+        assert_eq!(record.key, "openai");
     }
 }

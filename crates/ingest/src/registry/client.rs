@@ -17,6 +17,10 @@ const MAX_REFERENCES: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fetched {
     pub(super) kind: Kind,
+    #[cfg_attr(
+        not(feature = "schemas"),
+        allow(dead_code, reason = "nothing reads it")
+    )]
     pub(super) text: String,
     /// Name and text of what it refers to, each before what refers to it.
     pub(super) references: Vec<(String, String)>,

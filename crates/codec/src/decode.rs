@@ -86,6 +86,17 @@ impl Codec {
         }
     }
 
+    /// Keys the fingerprints by another secret.
+    pub fn with_secret(mut self, secret: FingerprintSecret) -> Self {
+        self.secret = secret;
+        self
+    }
+
+    /// Returns the secret by which fingerprints are keyed.
+    pub fn secret(&self) -> &FingerprintSecret {
+        &self.secret
+    }
+
     /// Fills in the network and the country of addresses where an event does not say them.
     pub fn with_networks(mut self, networks: Arc<Networks>) -> Self {
         self.networks = networks;
@@ -199,7 +210,7 @@ impl Codec {
             let look = Redactor::needs_look(record.payload);
             let place = Place {
                 position: &position,
-                record_time: record.time,
+                record_time: record.time.and_then(|time| time.in_range().ok()),
                 element: 0,
                 id: None,
             };
@@ -279,12 +290,20 @@ impl Codec {
         for text in row.text.iter_mut().flatten() {
             protect_text(text, false);
         }
+        let mut taken_out = false;
         for (name, value) in &mut row.extra {
             protect_text(value, names_a_secret(name));
+            if is_a_secret(name) && !value.starts_with("[redacted:") {
+                *value = Cow::Borrowed("[redacted:unknown]");
+                taken_out = true;
+            }
             protect_text(name, false);
         }
         for (name, _) in &mut row.other_units {
             protect_text(name, false);
+        }
+        if taken_out {
+            row.quality.insert(Quality::REDACTED);
         }
     }
 
@@ -301,7 +320,15 @@ impl Codec {
     }
 }
 
-/// Returns whether an unknown field says by its name that it holds a secret.
+/// Returns whether an unknown field says by its name that its value is a secret, whatever that
+/// looks like: people choose passwords that chance would not.
+fn is_a_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let ends = ["secret", "authorization", "credentials"];
+    name.contains("passw") || ends.iter().any(|end| name.ends_with(end))
+}
+
+/// Returns whether an unknown field says by its name that it may hold a secret.
 fn names_a_secret(name: &str) -> bool {
     const WORDS: [&str; 6] = ["key", "token", "secret", "auth", "passw", "credential"];
     let name = name.to_ascii_lowercase();
@@ -335,7 +362,10 @@ fn native_row<'a>(record: &Record<'a>, alone: bool) -> Option<UsageRow<'a>> {
     if !fits {
         return None;
     }
-    let row = native::read(std::str::from_utf8(payload).ok()?).ok()?;
+    let mut row = native::read(std::str::from_utf8(payload).ok()?).ok()?;
+    if !alone {
+        native::adopt_key(&mut row);
+    }
     // An event of somebody's own that has its tokens in a provider's usage object would lose them.
     let counted = [CountField::InputTokens, CountField::OutputTokens];
     let counted = counted.iter().any(|field| row.count(*field).is_some());

@@ -18,6 +18,7 @@ pub(crate) const MAX_EXTRA_BYTES: usize = 256;
 ///
 /// What is absent in the document stays unknown in the row. A method fails only where a value that
 /// is there makes no sense, and `?` then ends this element, not its neighbours.
+#[derive(Clone)]
 pub(crate) struct Draft<'t> {
     /// The row so far, for what has no method here. Its time counts only once [`Self::time`] or
     /// [`Self::span`] found one.

@@ -13,7 +13,9 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::draft::{MAX_EXTRA, MAX_EXTRA_BYTES};
+use crate::formats::KEYS;
 use crate::json::{COST_LIMIT, MAX_COUNT, MAX_DEPTH};
+use crate::meaning::http;
 use crate::rejection::Rejection;
 use crate::scalar::{Members, Scalar, Text};
 
@@ -45,6 +47,24 @@ pub(crate) fn read(text: &str) -> Result<UsageRow<'_>, Rejection> {
             Rejection::new(reason, detail)
         })?;
     complete(row)
+}
+
+/// Takes the key from a field of another name, where a topic is not said to be native: somebody's
+/// own event may have the native names for all that is counted, and another for who did it.
+pub(crate) fn adopt_key(row: &mut UsageRow<'_>) {
+    if row.text(TextField::Key).is_some() || row.extra.is_empty() {
+        return;
+    }
+    let mut places = KEYS
+        .iter()
+        .filter_map(|name| row.extra.iter().position(|(other, _)| other == name));
+    let Some(at) = places.next() else {
+        return;
+    };
+    let (_, value) = row.extra.remove(at);
+    if let Some(key) = http::bare(&value) {
+        row.set_text(TextField::Key, key.to_owned());
+    }
 }
 
 /// Checks what only the whole event can show, and fills what the contract says is implied.

@@ -1,6 +1,9 @@
 //! What one record becomes: its rows, and one dead letter for all that is no row.
 
-use model::{DeadLetter, EventSink, Nanos, Position, Quality, Reason, Record, TextField, UsageRow};
+use model::{
+    CountField, DeadLetter, EventSink, FlagField, Nanos, Position, Quality, Reason, Record,
+    TextField, Timestamp, UsageRow,
+};
 
 use crate::Redactor;
 use crate::dead_letter::{cut, kept_payload};
@@ -8,7 +11,7 @@ use crate::decode::{Codec, Place, TopicChoice};
 use crate::draft::Draft;
 use crate::envelope::Context;
 use crate::formats::{Confidence, Decoder, Format};
-use crate::json::Json;
+use crate::json::{COST_LIMIT, Json, MAX_COUNT};
 use crate::rejection::Rejection;
 
 /// How many elements a dead letter lists after the first.
@@ -16,6 +19,17 @@ const MAX_LISTED: usize = 8;
 
 /// How many bytes gzip and base64 may become, all those of one record together.
 pub(crate) const MAX_UNPACKED_BYTES: usize = 8 << 20;
+
+/// How many elements of one record are looked at. A record of a megabyte that is not packed has a
+/// tenth of it; what unpacks to a list of nothings must not keep a worker for minutes.
+const MAX_ELEMENTS: usize = 1 << 17;
+
+/// How long the texts of all rows of one record may be together, in bytes: what stands once around
+/// a list, as a resource does around its spans, comes into every row.
+const MAX_ROWS_BYTES: usize = 64 << 20;
+
+/// What an event may be.
+const KINDS: [&str; 5] = ["usage", "access", "cost", "key", "audit"];
 
 /// In what format a record was read, and how sure that is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +62,10 @@ pub(crate) struct Rows<'w> {
     position: Position,
     /// How many elements there were, good and bad.
     elements: usize,
+    /// How many elements were looked at, also those that are no event.
+    looked_at: usize,
+    /// How long the texts of the rows were.
+    rows_bytes: usize,
     failures: Failures,
 }
 
@@ -85,6 +103,8 @@ impl<'w> Rows<'w> {
             sink,
             position,
             elements: 0,
+            looked_at: 0,
+            rows_bytes: 0,
             failures: Failures::default(),
         }
     }
@@ -94,7 +114,9 @@ impl<'w> Rows<'w> {
     /// # Errors
     /// [`Reason::DuplicateField`] where a member that was read is given twice,
     /// [`Reason::MissingField`] without any time, [`Reason::Time`] for a span that ends before it
-    /// starts, [`Reason::Number`] for a negative cost outside of billing lines.
+    /// starts, [`Reason::Number`] for a negative cost outside of billing lines and for sums beyond
+    /// the limits, [`Reason::WrongType`] for a kind that none has, [`Reason::TooLarge`] once the
+    /// rows of the record are.
     pub(crate) fn push(&mut self, json: Json<'_>, draft: Draft<'_>) -> Result<(), Rejection> {
         json.tree().unambiguous()?;
         let Draft { mut row, time } = draft;
@@ -103,32 +125,33 @@ impl<'w> Rows<'w> {
             None => {
                 row.quality.insert(Quality::TIME_FALLBACK);
                 let missing = || Rejection::new(Reason::MissingField, "there is no time");
-                self.record.time.ok_or_else(missing)?
+                self.record_time().ok_or_else(missing)?
             }
         };
-        let start = row.time_start.unwrap_or(row.time);
-        if row.time_end.is_some_and(|end| end < start) {
-            let detail = "the span ends before it starts";
-            return Err(Rejection::new(Reason::Time, detail));
+        settle_span(&mut row, self.record_time())?;
+        check_numbers(&row)?;
+        let kind = row.text(TextField::Kind).unwrap_or_default();
+        if !KINDS.contains(&kind) {
+            let detail = format!("the kind is none of {}", KINDS.join(", "));
+            return Err(Rejection::new(Reason::WrongType, detail));
         }
-        // A bucket that is still open holds what was counted so far.
-        if let (Some(end), Some(now)) = (row.time_end, self.record.time) {
-            row.time_end = Some(if start <= now { end.min(now) } else { end });
-        }
-        let negative = row.cost.is_some_and(|cost| cost < Nanos::default());
-        if negative && row.text(TextField::Kind) != Some("cost") {
-            let detail = "the cost is negative in a usage event";
-            return Err(Rejection::new(Reason::Number, detail));
-        }
-        self.push_row(row);
-        Ok(())
+        forget_no_key(&mut row);
+        self.push_row(row)
     }
 
     /// Takes a row that is complete.
-    pub(crate) fn push_row(&mut self, row: UsageRow<'_>) {
+    ///
+    /// # Errors
+    /// [`Reason::TooLarge`] once the rows of the record are.
+    pub(crate) fn push_row(&mut self, row: UsageRow<'_>) -> Result<(), Rejection> {
+        self.rows_bytes = self.rows_bytes.saturating_add(text_bytes(&row));
+        if self.rows_bytes > MAX_ROWS_BYTES {
+            let detail = format!("the rows of the record are longer than {MAX_ROWS_BYTES} bytes");
+            return Err(Rejection::new(Reason::TooLarge, detail));
+        }
         let place = Place {
             position: &self.position,
-            record_time: self.record.time,
+            record_time: self.record_time(),
             element: match &self.context.id {
                 Some(_) => self.elements - self.context.first_element,
                 None => self.elements,
@@ -137,6 +160,22 @@ impl<'w> Rows<'w> {
         };
         self.elements += 1;
         self.codec.finish(row, self.look, &place, self.sink);
+        Ok(())
+    }
+
+    /// Returns the time of the record, if an event may claim it: producers write it too.
+    pub(crate) fn record_time(&self) -> Option<Timestamp> {
+        self.record.time.and_then(|time| time.in_range().ok())
+    }
+
+    /// Returns whether another element may be looked at, and notes the first that may not.
+    pub(crate) fn goes_on(&mut self) -> bool {
+        self.looked_at += 1;
+        if self.looked_at == MAX_ELEMENTS + 1 {
+            let detail = format!("the record has more than {MAX_ELEMENTS} elements");
+            self.fail(b"", Rejection::new(Reason::TooLarge, detail));
+        }
+        self.looked_at <= MAX_ELEMENTS && self.rows_bytes <= MAX_ROWS_BYTES
     }
 
     /// Reads each element by itself, so that a bad one leaves its neighbours alone.
@@ -146,6 +185,9 @@ impl<'w> Rows<'w> {
         mut read: impl FnMut(&mut Self, Json<'t>) -> Result<(), Rejection>,
     ) {
         for element in elements {
+            if !self.goes_on() {
+                break;
+            }
             if let Err(rejection) = read(self, element) {
                 self.fail(element.raw().as_bytes(), rejection);
             }
@@ -194,14 +236,74 @@ impl<'w> Rows<'w> {
             self.sink.dead_letter(DeadLetter {
                 reason: first.rejection.reason,
                 detail: cut(&detail, MAX_DETAIL_BYTES).to_owned(),
+                record_time: self.record_time(),
                 position: self.position,
-                record_time: self.record.time,
                 payload: first.kept,
                 payload_bytes: self.record.payload.len() as u64,
             });
         }
         self.decoded
     }
+}
+
+/// Brings the span of a row within the bounds of time.
+///
+/// # Errors
+/// [`Reason::Time`] where it ends before it starts.
+fn settle_span(row: &mut UsageRow<'_>, now: Option<Timestamp>) -> Result<(), Rejection> {
+    let start = row.time_start.unwrap_or(row.time);
+    let Some(end) = row.time_end else {
+        return Ok(());
+    };
+    if end < start {
+        let detail = "the span ends before it starts";
+        return Err(Rejection::new(Reason::Time, detail));
+    }
+    // A bucket that is still open holds what was counted so far.
+    let open = now.filter(|now| start <= *now && *now < end);
+    row.time_end = Some(open.unwrap_or(end).min(Timestamp::LATEST));
+    Ok(())
+}
+
+/// Checks what was added up: each part was within its limit.
+fn check_numbers(row: &UsageRow<'_>) -> Result<(), Rejection> {
+    let refuse = |detail: String| Err(Rejection::new(Reason::Number, detail));
+    let mut counts = CountField::ALL.iter();
+    if let Some(field) = counts.find(|field| row.count(**field) > Some(MAX_COUNT)) {
+        let name = field.name();
+        return refuse(format!("`{name}` is more than {MAX_COUNT} together"));
+    }
+    let Some(cost) = row.cost else {
+        return Ok(());
+    };
+    if cost < Nanos::default() && row.text(TextField::Kind) != Some("cost") {
+        return refuse("the cost is negative in a usage event".to_owned());
+    }
+    if cost.get().unsigned_abs() >= COST_LIMIT.unsigned_abs() {
+        return refuse("the cost is not below 1000000000 dollars together".to_owned());
+    }
+    Ok(())
+}
+
+/// Takes back what was said of a key that has no id: a sum that covers no key covers all of them.
+fn forget_no_key(row: &mut UsageRow<'_>) {
+    if row.text(TextField::Key).is_some() {
+        return;
+    }
+    row.text[TextField::KeyKind as usize] = None;
+    if row.text(TextField::Scope) == Some("key") {
+        row.set_text(TextField::Scope, "org");
+        row.flags[FlagField::Aggregate as usize] = Some(true);
+    }
+}
+
+/// Returns how long the texts of a row are, as they were read.
+fn text_bytes(row: &UsageRow<'_>) -> usize {
+    let texts = row.text.iter().flatten().map(|text| text.len());
+    let extra = row.extra.iter();
+    let extra = extra.map(|(name, value)| name.len() + value.len());
+    let units = row.other_units.iter().map(|(name, _)| name.len());
+    texts.chain(extra).chain(units).sum()
 }
 
 /// The longest detail of a dead letter: the path of a value may be as long as its document.

@@ -4,20 +4,22 @@
 //! two buckets, so that no window explains itself and the expectation does not depend on the
 //! order in which rows of neighbouring buckets arrived.
 
+use crate::brief::Brief;
 use crate::clock::{BUCKETS_A_DAY, BUCKETS_AN_HOUR, MINUTES_A_BUCKET, ends_hour, hour_of};
 use crate::directory::Announced;
-use crate::grain::{Grains, Marks};
+use crate::grain::{Feed, Grains};
 use crate::grid::Grid;
 use crate::highest::Highest;
 use crate::judge::Expected;
 use crate::judging::UNIT_COST_REQUESTS;
+use crate::lessons::TallyLesson;
 use crate::level::{Held, Levels};
 use crate::moments::Moments;
 use crate::peaks::Peaks;
 use crate::pool::Class;
 use crate::profile::Profiles;
 use crate::signal::{COUNTS, Scale, Signal};
-use crate::spread::Spreads;
+use crate::spread::{BriefSpreads, Spreads};
 use crate::windows::{Channel, Windows};
 
 /// Seven days of buckets: the memory of the marginal mean.
@@ -109,18 +111,32 @@ pub(crate) struct Lesson {
     pub(crate) trust: f32,
 }
 
-/// What the tally of a closed bucket teaches.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct TallyLesson {
-    /// As in [`Lesson`].
-    pub(crate) trust: f32,
-    pub(crate) requests: u64,
-    pub(crate) dearest_nanos: u64,
-    pub(crate) probes: u64,
-    pub(crate) marks: Marks,
+/// What is kept of what was learned of a key that is not used any more.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct BriefBaseline {
+    learned: i32,
+    born: i32,
+    used: i32,
+    feed: Feed,
+    spreads: BriefSpreads,
+    levels: [Brief; 8],
+    profile: [Brief; 3],
+    highest: [Brief; 2],
+    marginal: [Brief; 3],
+    unit_cost: [Brief; 3],
+    dearest: [Brief; 3],
+    probing: Brief,
+}
+
+impl BriefBaseline {
+    /// Returns the bucket in which the key was first seen.
+    pub(crate) fn born(&self) -> i64 {
+        i64::from(self.born)
+    }
 }
 
 /// The columns of what is learned.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Baseline {
     /// The last bucket learned, and the first one seen.
     learned: Grid<i32>,
@@ -156,19 +172,54 @@ impl Baseline {
         }
     }
 
-    pub(crate) fn grow(&mut self, bucket: i64) {
-        self.learned.grow((bucket - 1) as i32);
-        self.born.grow(bucket as i32);
-        self.used.grow((bucket - 1) as i32);
-        self.levels.grow();
-        self.profiles.grow();
-        self.spreads.grow();
-        self.grains.grow();
-        self.highest.grow();
-        self.marginal.grow();
-        self.unit_cost.grow();
-        self.dearest.grow();
-        self.probing.grow(PROBING_SHARE);
+    /// Begins a key in a slot that is new or was given back.
+    pub(crate) fn begin(&mut self, slot: usize, bucket: i64) {
+        self.learned.begin(slot, (bucket - 1) as i32);
+        self.born.begin(slot, bucket as i32);
+        self.used.begin(slot, (bucket - 1) as i32);
+        self.levels.begin(slot);
+        self.profiles.begin(slot);
+        self.spreads.begin(slot);
+        self.grains.begin(slot);
+        self.highest.begin(slot);
+        self.marginal.begin(slot);
+        self.unit_cost.begin(slot);
+        self.dearest.begin(slot);
+        self.probing.begin(slot, PROBING_SHARE);
+    }
+
+    /// Returns what is kept of a key that is not used.
+    pub(crate) fn keep(&self, slot: usize) -> BriefBaseline {
+        BriefBaseline {
+            learned: self.learned.get(slot),
+            born: self.born.get(slot),
+            used: self.used.get(slot),
+            levels: self.levels.keep(slot),
+            profile: self.profiles.keep(slot),
+            spreads: self.spreads.keep(slot),
+            feed: self.grains.keep(slot),
+            highest: self.highest.get(slot).map(Brief::from),
+            marginal: self.marginal.keep(slot),
+            unit_cost: self.unit_cost.keep(slot),
+            dearest: self.dearest.keep(slot),
+            probing: Brief::from(self.probing.get(slot)),
+        }
+    }
+
+    /// Takes what was kept for a key's own.
+    pub(crate) fn warm(&mut self, slot: usize, kept: &BriefBaseline) {
+        self.learned.set(slot, kept.learned);
+        self.born.set(slot, kept.born);
+        self.used.set(slot, kept.used);
+        self.levels.warm(slot, &kept.levels);
+        self.profiles.warm(slot, &kept.profile);
+        self.spreads.warm(slot, &kept.spreads);
+        self.grains.warm(slot, kept.feed);
+        self.highest.warm(slot, kept.highest.map(Brief::get));
+        self.marginal.warm(slot, &kept.marginal);
+        self.unit_cost.warm(slot, &kept.unit_cost);
+        self.dearest.warm(slot, &kept.dearest);
+        self.probing.set(slot, kept.probing.get());
     }
 
     /// Notes that a key was born no later than with a bucket.
@@ -335,18 +386,17 @@ impl Baseline {
         weight: f32,
     ) {
         self.used.set(slot, bucket as i32);
-        self.grains.learn(slot, lesson.marks);
-        if lesson.requests == 0 {
+        self.grains.learn(slot, bucket, lesson.marks);
+        let requests = lesson.requests;
+        if requests == 0.0 {
             return;
         }
-        if lesson.dearest_nanos > 0 {
-            let dearest = lesson.dearest_nanos as f64;
-            self.dearest.learn(slot, dearest.ln() as f32, weight);
+        if lesson.dearest.is_finite() {
+            self.dearest.learn(slot, lesson.dearest, weight);
         }
-        let requests = lesson.requests as f32;
         let share = (requests / (requests + PROBING_MEMORY)).max(1.0 / 500.0) * weight;
         let probing = self.probing.get(slot);
-        let seen = lesson.probes as f32 / requests;
+        let seen = lesson.probes / requests;
         self.probing.set(slot, probing + share * (seen - probing));
     }
 
@@ -457,8 +507,8 @@ mod tests {
     /// A key with ten requests in each bucket, all in its first minute.
     fn steady(buckets: i64) -> (Baseline, Windows) {
         let (mut baseline, mut windows) = (Baseline::new(), Windows::new());
-        baseline.grow(0);
-        windows.grow(0);
+        baseline.begin(0, 0);
+        windows.begin(0, 0);
         for bucket in 0..buckets {
             let minute = bucket * MINUTES_A_BUCKET;
             windows.advance(0, minute);

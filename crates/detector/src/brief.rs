@@ -21,6 +21,23 @@ impl From<f32> for Brief {
     }
 }
 
+/// A positive number in a byte: the logarithm to the base 2 in sixteenths, from 2^-9 to 2^7.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Octaves(u8);
+
+impl Octaves {
+    pub(crate) fn get(self) -> f32 {
+        (f32::from(self.0) / 16.0 - 9.0).exp2()
+    }
+}
+
+impl From<f32> for Octaves {
+    fn from(value: f32) -> Self {
+        let octaves = value.max(f32::MIN_POSITIVE).log2();
+        Self(((octaves + 9.0) * 16.0).round().clamp(0.0, 255.0) as u8)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +51,14 @@ mod tests {
                 "{value} {kept}"
             );
         }
+    }
+
+    #[test]
+    fn a_byte_holds_a_spread_to_within_two_and_a_half_percent() {
+        for value in [0.003, 0.25, 0.3, 1.0, 17.0, 60.0] {
+            let kept = Octaves::from(value).get();
+            assert!((kept / value - 1.0).abs() < 0.025, "{value} {kept}");
+        }
+        assert!(Octaves::from(0.0).get() < 0.002);
     }
 }

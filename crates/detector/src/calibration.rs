@@ -39,7 +39,7 @@ struct Tail {
 }
 
 /// A cluster that has not ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Running {
     peak: f32,
     size: f32,
@@ -57,6 +57,7 @@ pub(crate) struct Rarity {
 }
 
 /// The columns of the tails, and the decayed days each key has been watched.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Calibration {
     tails: Grid<Tail>,
     days: Grid<f32>,
@@ -75,10 +76,35 @@ impl Calibration {
         }
     }
 
-    pub(crate) fn grow(&mut self, bucket: i64) {
-        self.tails.grow(Tail::default());
-        self.days.grow(0.0);
-        self.counted_to.grow(day_of(bucket) as i32);
+    /// Begins a key in a slot that is new or was given back.
+    pub(crate) fn begin(&mut self, slot: usize, bucket: i64) {
+        self.tails.begin(slot, Tail::default());
+        self.days.begin(slot, 0.0);
+        self.counted_to.begin(slot, day_of(bucket) as i32);
+        self.forget(slot);
+    }
+
+    /// Forgets what runs of a key.
+    pub(crate) fn forget(&mut self, slot: usize) {
+        let key = slot as u32;
+        while let Some((&at, _)) = self.running.range((key, 0)..=(key, u8::MAX)).next() {
+            self.running.remove(&at);
+        }
+    }
+
+    /// Returns the days that say how seldom the key bursts; none where it has ever burst, so
+    /// that it is taken for one of its class.
+    pub(crate) fn keep(&self, slot: usize) -> f32 {
+        let never = |tail: &Tail| tail.clusters.get() == 0.0;
+        match self.tails.row(slot).iter().all(never) {
+            true => self.days.get(slot),
+            false => 0.0,
+        }
+    }
+
+    /// Takes days for watched.
+    pub(crate) fn warm(&mut self, slot: usize, days: f32) {
+        self.days.set(slot, days);
     }
 
     /// Takes over what another key has shown.
@@ -233,7 +259,7 @@ mod tests {
 
     fn watched(days: i64, bursts: bool) -> (Calibration, Pool) {
         let (mut calibration, mut pool) = (Calibration::new(), Pool::new());
-        calibration.grow(0);
+        calibration.begin(0, 0);
         for day in 0..days {
             let bucket = day * BUCKETS_A_DAY + 1;
             calibration.pass(0, bucket, Class::default(), &mut pool);

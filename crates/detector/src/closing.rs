@@ -3,22 +3,23 @@
 
 use std::collections::BTreeMap;
 
-use hashbrown::HashMap;
-use model::Timestamp;
+use model::{Entity, Timestamp};
 
-use crate::baseline::{Lesson, Prediction, TallyLesson};
+use crate::baseline::{Lesson, Prediction};
 use crate::clock::{
     BUCKET_MILLIS, BUCKETS_A_DAY, BUCKETS_AN_HOUR, MINUTES_A_BUCKET, day_of, ends_hour, hour_of,
 };
 use crate::detector::{ALLOWED_LATENESS_MILLIS, Findings, PartitionDetector};
+use crate::directory::KeyDirectory;
 use crate::episode::{CALM_BUCKETS, CALM_FACTOR, Episode, SAME_EPISODE_BUCKETS};
 use crate::finding::{Finding, Round, joint};
 use crate::judging::Case;
-use crate::open::OpenWindow;
+use crate::lessons::TallyLesson;
+use crate::open::{Bucket, OpenWindow};
 use crate::pool::GOVERNED_AT;
 use crate::population::Happening;
 use crate::signal::{Family, Signal};
-use crate::state::NEWBORN_BUCKETS;
+use crate::state::{NEWBORN_BUCKETS, Newborn};
 use crate::theft::{BLOCK_BUCKETS, BLOCK_HOURS, block_of};
 use crate::windows::Channel;
 
@@ -64,6 +65,11 @@ impl Verdict {
         }
         Some(worst)
     }
+}
+
+/// Returns the event time at which a bucket is closed.
+fn closed_at(bucket: i64) -> Timestamp {
+    Timestamp::from_millis((bucket + 1) * BUCKET_MILLIS + ALLOWED_LATENESS_MILLIS)
 }
 
 impl PartitionDetector {
@@ -156,10 +162,10 @@ impl PartitionDetector {
     /// Judges the keys of a closed bucket, in the order in which they were first seen. What they
     /// add to what keys have in common are whole numbers, so that this order does not show in it.
     fn close_bucket(&mut self, bucket: i64, findings: &mut dyn Findings) {
-        let mut windows = self.open.take(bucket);
-        let used = windows.iter().filter(|(_, open)| open.is_used);
-        let mut slots: Vec<usize> = used.map(|(&slot, _)| slot as usize).collect();
+        let closing = self.open.take(bucket);
+        let mut slots: Vec<usize> = closing.used().collect();
         self.close_sources(bucket, &slots);
+        self.close_floods(bucket, findings);
         let open_alarms = self.episodes.iter().filter(|(_, episode)| !episode.ended);
         slots.extend(open_alarms.map(|(slot, _)| *slot));
         let noticed = self.notices.iter();
@@ -170,9 +176,12 @@ impl PartitionDetector {
         );
         slots.sort_unstable();
         slots.dedup();
+        let (directory, mut entity) = (self.directory.clone(), Entity::default());
         for slot in slots {
-            self.close_key(slot, bucket, &mut windows, findings);
+            self.state.keys.write_entity(slot, &mut entity);
+            self.close_key((slot, bucket), &closing, (&entity, &directory), findings);
         }
+        self.open.back(bucket, closing);
         if ends_hour(bucket) {
             self.close_hour(bucket);
         }
@@ -180,42 +189,71 @@ impl PartitionDetector {
 
     fn close_sources(&mut self, bucket: i64, slots: &[usize]) {
         let mut active: BTreeMap<&str, u32> = BTreeMap::new();
-        for &slot in slots {
+        // Made-up ids are not missing when they are silent.
+        for &slot in slots
+            .iter()
+            .filter(|&&slot| !self.state.probation.is_on(slot))
+        {
             *active.entry(self.state.keys.provider(slot)).or_default() += 1;
         }
         self.state.sources.close(bucket, &active);
     }
 
+    /// Judges how many ids came that were never seen before.
+    fn close_floods(&mut self, bucket: i64, findings: &mut dyn Findings) {
+        for alert in self
+            .state
+            .floods
+            .close(bucket, &self.config, closed_at(bucket))
+        {
+            findings.alert(alert);
+        }
+    }
+
     fn close_key(
         &mut self,
-        slot: usize,
-        bucket: i64,
-        windows: &mut HashMap<u32, OpenWindow>,
+        (slot, bucket): (usize, i64),
+        closing: &Bucket,
+        (entity, directory): (&Entity, &KeyDirectory),
         findings: &mut dyn Findings,
     ) {
         let last_minute = (bucket + 1) * MINUTES_A_BUCKET - 1;
-        let mut open = windows.remove(&(slot as u32)).unwrap_or_default();
-        let was_used = open.is_used;
+        let (silent, made);
+        let open = match closing.get(slot) {
+            Some(open) => open,
+            None => {
+                silent = OpenWindow::default();
+                &silent
+            }
+        };
         // An alarm's key may have fallen silent.
         self.state.windows.advance(slot, bucket * MINUTES_A_BUCKET);
-        let prediction = match open.prediction.take() {
+        let prediction = match &open.prediction {
             Some(prediction) => prediction,
-            None => self.predict(slot, bucket),
+            None => {
+                made = self.predict(slot, bucket);
+                &made
+            }
         };
-        self.count_blocks(slot, bucket, &prediction);
-        self.state
-            .calibration
-            .pass(slot, bucket, prediction.class, &mut self.state.pool);
-        let entity = self.state.keys.entity(slot);
+        self.count_blocks(slot, bucket, prediction);
+        if open.is_used {
+            self.note_birth(slot, bucket);
+            self.end_probation(slot, bucket);
+        }
+        if !self.state.is_of_flood(slot) {
+            self.state
+                .calibration
+                .pass(slot, bucket, prediction.class, &mut self.state.pool);
+        }
         let case = Case {
             slot,
             bucket,
             minute: last_minute,
             early: false,
-            open: &open,
-            prediction: &prediction,
-            entity: &entity,
-            directory: &self.directory.clone(),
+            open,
+            prediction,
+            entity,
+            directory,
         };
         let strange = self.state.newness(&case).strange_bucket;
         self.state.windows.set_strange(slot, bucket, strange);
@@ -227,14 +265,13 @@ impl PartitionDetector {
         self.raise(&case, &verdict);
         self.settle(&case, &verdict);
         self.accept(&case);
-        let raised_at =
-            Timestamp::from_millis((bucket + 1) * BUCKET_MILLIS + ALLOWED_LATENESS_MILLIS);
+        let raised_at = closed_at(bucket);
         self.tell_if_changed(&case, raised_at, findings);
         self.sign(&case, &verdict, raised_at);
-        if was_used {
+        if open.is_used {
             let suspect = self.state.thefts.evidence(slot) > SUSPECT_EVIDENCE;
-            let lesson = open.lesson(if suspect { SUSPECT_TRUST } else { 1.0 });
-            self.state.lessons.insert((slot as u32, bucket), lesson);
+            let lesson = open.lesson(bucket, if suspect { SUSPECT_TRUST } else { 1.0 });
+            self.state.lessons.insert(slot, lesson);
             open.tally.teach(&mut self.state.known, slot, bucket);
             self.state.note_active(slot, bucket);
             self.note_newborn(slot, bucket);
@@ -290,7 +327,7 @@ impl PartitionDetector {
                 }
             }
         }
-        if verdict.alert_rate < GOVERNED_AT * self.config.alpha() {
+        if verdict.alert_rate < GOVERNED_AT * self.config.alpha() && !self.state.is_of_flood(slot) {
             let last = self.governed.insert(slot, bucket);
             if last.is_none_or(|last| bucket - last > BUCKETS_A_DAY) {
                 self.state.pool.add_governed(case.prediction.class);
@@ -316,10 +353,32 @@ impl PartitionDetector {
         if let Some(newborn) = self.state.newborns.get_mut(&(slot as u32)) {
             newborn.busiest_requests = newborn.busiest_requests.max(requests);
             newborn.busiest_nanos = newborn.busiest_nanos.max(nanos);
-            let is_first = !std::mem::replace(&mut newborn.is_counted, true);
-            if is_first && newborn.is_birth {
-                self.state.population.add(Happening::Birth);
-            }
+        }
+    }
+
+    /// Counts a birth, with the key's first bucket that is closed; one of a flood counts for
+    /// nothing.
+    fn note_birth(&mut self, slot: usize, bucket: i64) {
+        let is_first = |newborn: &Newborn| newborn.is_birth && !newborn.is_counted;
+        if !self
+            .state
+            .newborns
+            .get(&(slot as u32))
+            .is_some_and(is_first)
+        {
+            return;
+        }
+        let entity = self.state.keys.entity(slot);
+        let account = self
+            .state
+            .account_of_new(&entity.provider, &entity.account, bucket);
+        let is_of_flood =
+            self.state.probation.is_on(slot) && self.state.floods.is_flood(&account, bucket);
+        if let Some(newborn) = self.state.newborns.get_mut(&(slot as u32)) {
+            (newborn.is_counted, newborn.is_of_flood) = (true, is_of_flood);
+        }
+        if !is_of_flood {
+            self.state.population.add(Happening::Birth);
         }
     }
 
@@ -344,7 +403,11 @@ impl PartitionDetector {
         let found = found.or(notice
             .as_ref()
             .map(|notice| (notice.worst.clone(), notice.alert_rate)));
+        let found = found.filter(|_| notice.is_some() || self.can_alert(slot));
         if let Some((worst, alert_rate)) = found {
+            if notice.is_none() {
+                self.state.probation.keep(slot, bucket);
+            }
             match self.episodes.get_mut(&slot) {
                 Some(episode) if episode.goes_on(bucket) => {
                     episode.exceed(bucket, &worst, alert_rate);
@@ -423,7 +486,7 @@ impl PartitionDetector {
     pub(crate) fn learn_until(&mut self, slot: usize, until: i64) {
         let mut bucket = self.state.baseline.learned(slot) + 1;
         while bucket < until {
-            let lesson = self.state.lessons.remove(&(slot as u32, bucket));
+            let lesson = self.state.lessons.remove(slot, bucket);
             let provider = self.state.keys.provider(slot);
             let sources = &self.state.sources;
             let is_near = self
@@ -436,12 +499,8 @@ impl PartitionDetector {
                 continue;
             }
             let near_end = if is_near { bucket + 1 } else { until };
-            let next = self
-                .state
-                .lessons
-                .range((slot as u32, bucket)..(slot as u32, near_end))
-                .next()
-                .map_or(near_end, |((_, next), _)| *next);
+            let next = self.state.lessons.next(slot, bucket, near_end);
+            let next = next.unwrap_or(near_end);
             let is_gap = |bucket| sources.is_gap(provider, bucket);
             self.state.baseline.learn_silence(slot, next, &is_gap);
             bucket = next;
@@ -489,16 +548,26 @@ impl PartitionDetector {
             .collect();
         for slot in grown {
             let was_alarmed = self.episodes.contains_key(&(slot as usize));
-            if let Some(newborn) = self.state.newborns.remove(&slot)
-                && !was_alarmed
-            {
+            let Some(newborn) = self.state.newborns.remove(&slot) else {
+                continue;
+            };
+            if newborn.is_of_flood {
+                self.give_back_of_flood(slot as usize);
+                continue;
+            }
+            if !newborn.is_birth {
+                self.doubt(slot as usize);
+            }
+            if !was_alarmed {
                 let dollars = newborn.busiest_nanos as f64 / model::Nanos::USD as f64;
                 self.state
                     .population
                     .add_busiest(newborn.busiest_requests, dollars);
             }
         }
-        self.state.population.add_days(self.state.keys.len() as i64);
+        self.give_back(bucket);
+        let known = self.state.probation.known() + self.state.stubs.len();
+        self.state.population.add_days(known as i64);
         self.state.population.begin_day(day);
         self.state.pool.begin_day(day, self.config.alpha());
         self.governed

@@ -13,6 +13,10 @@ pub struct DetectorConfig {
     pub page_from_usd: f64,
     /// Requests above the expected from which an alert is more than a note.
     pub note_from_requests: f64,
+    /// For how many keys of one partition there is room in memory: 1 to 1.5 GB if all of them
+    /// are in use at once, half of it if few are. A sixteenth is for keys nobody has heard of
+    /// before.
+    pub max_keys_per_partition: usize,
 }
 
 impl Default for DetectorConfig {
@@ -21,6 +25,7 @@ impl Default for DetectorConfig {
             false_alerts_per_1000_key_days: 5.0,
             page_from_usd: 5.0,
             note_from_requests: 100.0,
+            max_keys_per_partition: 400_000,
         }
     }
 }

@@ -3,27 +3,29 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use columns::arrow::array::Array;
-use columns::{UsageBatch, decimal_cost};
-use model::{Alert, Anomaly, CountField, TextField, Timestamp};
+use columns::UsageBatch;
+use model::{Alert, Anomaly, Timestamp};
 
 use crate::baseline::Prediction;
 use crate::campaign::Sign;
 use crate::clock::{BUCKET_MILLIS, BUCKETS_AN_HOUR, bucket_of, hour_of, minute_of, start_of};
 use crate::config::DetectorConfig;
-use crate::directory::KeyDirectory;
+use crate::directory::{Announced, KeyDirectory};
 use crate::episode::{CALM_BUCKETS, Episode, SAME_EPISODE_BUCKETS};
-use crate::judging::{Case, invert};
+use crate::judging::{Case, invert, judged_from};
 use crate::known::Trait;
 use crate::ledger::{Line, Unkeyed, arrived_at};
-use crate::open::{OpenWindow, OpenWindows};
+use crate::open::{EARLY, EarlySums, OpenWindow, OpenWindows};
 use crate::population::Happening;
+use crate::probation::Room;
 use crate::restated::Restated;
-use crate::scope::{Subject, without_key};
-use crate::signal::{SIGNALS, Signal};
+use crate::rows::{Rows, Subject};
+use crate::scope::without_key;
+use crate::signal::{COUNTS, Scale, Signal};
+use crate::sketch::Sketch;
 use crate::state::State;
-use crate::tally::Call;
-use crate::windows::{Amounts, Channel};
+use crate::tally::cut;
+use crate::windows::Amounts;
 
 /// How late a row may be and still find its window open.
 pub(crate) const ALLOWED_LATENESS_MILLIS: i64 = 2 * Timestamp::MINUTE;
@@ -38,6 +40,10 @@ const BILLED_FAR_AHEAD_MILLIS: i64 = 31 * Timestamp::DAY;
 
 /// The part of the budget, by entity-day, that usage without a key may spend.
 const WITHOUT_KEY_SHARE: f64 = 0.5;
+/// What is kept of a hint or a project, in bytes.
+const LABEL_BYTES: usize = 96;
+/// What an episode takes in memory, about.
+const EPISODE_BYTES: usize = 8192;
 
 /// By how much a count must grow before an open window that was no alert is judged again, at
 /// the most: other evidence may have come meanwhile.
@@ -70,6 +76,14 @@ pub struct Vitals {
     pub keys: usize,
     /// Bytes of state.
     pub state_bytes: usize,
+    /// Keys that may be displaced, because nobody has heard of them before.
+    pub on_probation: usize,
+    /// Keys asleep: not used for so long that only a stub of them is kept.
+    pub asleep: usize,
+    /// Keys on probation that had to make room for others.
+    pub displaced: u64,
+    /// Rows of keys for which there was no room.
+    pub turned_away: u64,
     /// Rows that came too late for the rings.
     pub too_late: u64,
     /// Rows without a key, or over many keys: they feed no key's baseline.
@@ -101,6 +115,11 @@ pub struct PartitionDetector {
     ahead: Option<i64>,
     /// Buckets before this one are closed.
     pub(crate) open_from: i64,
+    /// For how many keys there is room, and what came when there was none.
+    pub(crate) room: Room,
+    pub(crate) sketch: Sketch,
+    pub(crate) displaced: u64,
+    pub(crate) turned_away: u64,
     too_late: u64,
     without_key: u64,
     not_billed: u64,
@@ -127,10 +146,14 @@ impl PartitionDetector {
     /// Makes a detector that knows nothing yet.
     pub fn new(config: DetectorConfig, directory: Arc<KeyDirectory>) -> Self {
         Self {
+            room: Room::of(config.max_keys_per_partition),
+            sketch: Sketch::default(),
+            displaced: 0,
+            turned_away: 0,
             config,
             directory,
             state: State::new(),
-            open: OpenWindows::default(),
+            open: OpenWindows::new(),
             episodes: BTreeMap::new(),
             notices: BTreeMap::new(),
             governed: BTreeMap::new(),
@@ -162,9 +185,16 @@ impl PartitionDetector {
     pub fn vitals(&self) -> Vitals {
         Vitals {
             keys: self.state.keys.len(),
+            on_probation: self.state.probation.len(),
+            asleep: self.state.stubs.len(),
+            displaced: self.displaced,
+            turned_away: self.turned_away,
             state_bytes: self.state.bytes()
                 + self.open.bytes()
                 + self.restated.bytes()
+                + self.sketch.bytes()
+                + (self.episodes.len() + self.notices.len()) * EPISODE_BYTES
+                + (self.governed.len() + self.happened.len()) * 32
                 + self
                     .without
                     .as_ref()
@@ -207,23 +237,23 @@ impl PartitionDetector {
 
     /// Takes rows in the order in which they arrived.
     pub fn observe(&mut self, usage_batch: &UsageBatch, findings: &mut dyn Findings) {
-        for row in 0..usage_batch.rows() {
-            if text(usage_batch, TextField::Kind, row) == Some("cost") {
+        let rows = Rows::new(usage_batch);
+        for row in 0..rows.len() {
+            if rows.is_bill(row) {
                 self.bill(usage_batch, row);
                 continue;
             }
-            let end = usage_batch.span_end(row).map(Timestamp::millis);
-            let moment = end.unwrap_or(usage_batch.event_time(row).millis());
+            let moment = rows.span(row).1.unwrap_or_else(|| rows.time(row));
             if self.is_far_ahead(moment) {
                 self.too_late += 1;
                 continue;
             }
             self.advance(Timestamp::from_millis(moment), findings);
-            match Subject::of(usage_batch, row) {
-                Subject::Key(key) => self.count(usage_batch, row, key, findings),
+            match rows.subject(row) {
+                Subject::Key(key) => self.count(&rows, row, key, findings),
                 Subject::Scope(scope) => {
                     self.without_key += 1;
-                    self.count_without_key(usage_batch, row, &scope);
+                    self.count_without_key(&rows, row, &scope);
                 }
                 Subject::Nothing => self.without_key += 1,
             }
@@ -231,29 +261,21 @@ impl PartitionDetector {
     }
 
     /// Counts a row for a key.
-    fn count(
-        &mut self,
-        usage_batch: &UsageBatch,
-        row: usize,
-        key: &str,
-        findings: &mut dyn Findings,
-    ) {
-        let end = usage_batch.span_end(row).map(Timestamp::millis);
-        let start = usage_batch.span_start(row).map(Timestamp::millis);
-        let moment = end.unwrap_or(usage_batch.event_time(row).millis());
-        let requests = requests_of(usage_batch, row);
-        let is_rolled = end.is_some() || start.is_some() || requests > 1;
+    fn count(&mut self, rows: &Rows<'_>, row: usize, key: &str, findings: &mut dyn Findings) {
+        let (time, (start, end)) = (rows.time(row), rows.span(row));
+        let moment = end.unwrap_or(time);
+        let is_rolled = end.is_some() || start.is_some() || rows.requests(row) > 1;
         // A roll-up ends with its time; the window is the one before that moment.
         let inside = if is_rolled { moment - 1 } else { moment };
-        if let Some(usage) = self.place(usage_batch, row, key, inside) {
-            let begin = start.or(end.map(|_| usage_batch.event_time(row).millis()));
+        if let Some(usage) = self.place(rows, row, key, inside) {
+            let begin = start.or(end.map(|_| time));
             let span = begin.map(|begin| moment - begin).filter(|&span| span > 0);
-            self.add(usage_batch, row, &usage, (moment, span), findings);
+            self.add(rows, row, &usage, (moment, span), findings);
         }
     }
 
     /// Counts a row for a scope, with the machinery of keys.
-    fn count_without_key(&mut self, usage_batch: &UsageBatch, row: usize, scope: &str) {
+    fn count_without_key(&mut self, rows: &Rows<'_>, row: usize, scope: &str) {
         let mut without = self.without.take().unwrap_or_else(|| {
             let budget = WITHOUT_KEY_SHARE * self.config.false_alerts_per_1000_key_days;
             let config = DetectorConfig {
@@ -266,7 +288,7 @@ impl PartitionDetector {
         if let Some(newest) = self.newest {
             without.advance(newest, &mut alerts);
         }
-        without.count(usage_batch, row, scope, &mut alerts);
+        without.count(rows, row, scope, &mut alerts);
         self.unkeyed
             .alerts
             .extend(alerts.into_iter().map(without_key));
@@ -351,50 +373,24 @@ impl PartitionDetector {
 
     /// Finds the slot of a row's key and what it adds; `None` where it is too late or says
     /// nothing new.
-    fn place(
-        &mut self,
-        usage_batch: &UsageBatch,
-        row: usize,
-        key: &str,
-        inside: i64,
-    ) -> Option<Usage> {
+    fn place(&mut self, rows: &Rows<'_>, row: usize, key: &str, inside: i64) -> Option<Usage> {
         let newest = self.newest.map_or(inside, Timestamp::millis);
         if inside < newest - RING_LATENESS_MILLIS {
             self.too_late += 1;
             return None;
         }
-        let provider = text(usage_batch, TextField::Provider, row).unwrap_or_default();
-        let account = text(usage_batch, TextField::Account, row).unwrap_or_default();
-        let tokens = cell(usage_batch, CountField::InputTokens, row).saturating_add(cell(
-            usage_batch,
-            CountField::OutputTokens,
-            row,
-        ));
-        let costs = usage_batch.costs();
-        let cost = if costs.is_null(row) {
-            0
-        } else {
-            decimal_cost(costs.value(row)).get().max(0)
-        };
-        let mut amounts = Amounts {
-            requests: requests_of(usage_batch, row),
-            tokens,
-            cost_nanos: cost.unsigned_abs(),
-        };
-        let has_span = usage_batch.span_start(row).is_some() || usage_batch.span_end(row).is_some();
-        if has_span && let Some(id) = text(usage_batch, TextField::Id, row) {
+        let (provider, account) = rows.account(row);
+        let mut amounts = rows.amounts(row);
+        if let Some(id) = rows.restatable_id(row) {
             let names = [provider, account, id];
             amounts = self.restated.difference(names, inside, amounts);
             if amounts == Amounts::default() {
                 return None;
             }
         }
-        let (slot, is_new) = self.state.keys.slot(provider, account, key);
-        if is_new {
-            self.state.grow(slot, minute_of(inside), &self.directory);
-        }
+        let names = (provider, account, key);
         Some(Usage {
-            slot,
+            slot: self.slot_of(names, minute_of(inside), &amounts)?,
             inside,
             amounts,
         })
@@ -402,7 +398,7 @@ impl PartitionDetector {
 
     fn add(
         &mut self,
-        usage_batch: &UsageBatch,
+        rows: &Rows<'_>,
         row: usize,
         usage: &Usage,
         (end, span): (i64, Option<i64>),
@@ -415,6 +411,7 @@ impl PartitionDetector {
         } = *usage;
         let minute = minute_of(inside);
         let bucket = bucket_of(minute);
+        self.refresh(slot, minute);
         if bucket >= self.open_from {
             self.state.born_by(slot, bucket);
             self.prepare(slot, bucket);
@@ -427,28 +424,16 @@ impl PartitionDetector {
             self.too_late += 1;
             return;
         }
-        self.label(usage_batch, row, slot);
+        self.label(rows, row, slot);
         if bucket < self.open_from {
             return;
         }
-        let status = cell(usage_batch, CountField::Status, row);
-        let operation = text(usage_batch, TextField::Operation, row).unwrap_or_default();
-        let call = Call {
-            address: text(usage_batch, TextField::SourceIpPrefix, row).or(text(
-                usage_batch,
-                TextField::SourceIp,
-                row,
-            )),
-            asn: Some(cell(usage_batch, CountField::Asn, row)).filter(|&asn| asn > 0),
-            client: text(usage_batch, TextField::UserAgent, row),
-            model: text(usage_batch, TextField::Model, row),
-            requests: amounts.requests,
-            cost_nanos: amounts.cost_nanos,
-            probes: is_refusal(status) || lists(operation),
-        };
+        let call = rows.call(row, amounts);
+        let is_brief = self.is_crowded() && self.state.probation.is_on(slot);
         let open = self.open.window(slot, bucket);
         open.is_used = true;
-        open.marks.note(end, span);
+        open.tally.is_brief = is_brief;
+        open.marks.note(bucket, end, span);
         let known = &self.state.known;
         let is_novel = |trait_, hash| known.is_new(slot, trait_, hash, bucket);
         let shows_more = open.tally.add(&call, &mut self.state.texts, &is_novel);
@@ -463,24 +448,26 @@ impl PartitionDetector {
         }
         // Early judging waits until the hour before is closed: an alert's identity is its
         // episode's first hour, and must not depend on which of two neighbours fired first.
-        let alarm = self.notices.contains_key(&slot)
-            || self.episodes.get(&slot).is_some_and(|episode| {
-                !episode.ended || bucket - episode.last_exceedance <= SAME_EPISODE_BUCKETS
-            });
-        if hour_of(bucket) == hour_of(self.open_from) && !alarm {
+        if hour_of(bucket) == hour_of(self.open_from) && !self.is_told(slot, bucket) {
             self.judge_open(slot, minute, findings);
         }
     }
 
-    fn label(&mut self, usage_batch: &UsageBatch, row: usize, slot: usize) {
-        for (at, field) in [TextField::KeyHint, TextField::Project]
-            .into_iter()
-            .enumerate()
-        {
-            if let Some(value) = text(usage_batch, field, row) {
+    /// Returns whether what a bucket shows belongs to an alarm that is known already.
+    fn is_told(&self, slot: usize, bucket: i64) -> bool {
+        self.notices.contains_key(&slot)
+            || self.episodes.get(&slot).is_some_and(|episode| {
+                !episode.ended || bucket - episode.last_exceedance <= SAME_EPISODE_BUCKETS
+            })
+    }
+
+    fn label(&mut self, rows: &Rows<'_>, row: usize, slot: usize) {
+        for (at, label) in rows.labels(row).into_iter().enumerate() {
+            if let Some(label) = label {
+                let label = cut(label, LABEL_BYTES);
                 let labels = self.state.labels.entry(slot as u32).or_default();
-                if labels[at].as_deref() != Some(value) {
-                    labels[at] = Some(value.into());
+                if labels[at].as_deref() != Some(label) {
+                    labels[at] = Some(label.into());
                 }
             }
         }
@@ -492,7 +479,8 @@ impl PartitionDetector {
     /// a row of it still come: each is the same whoever comes first.
     fn prepare(&mut self, slot: usize, bucket: i64) {
         for bucket in (bucket - 1).max(self.open_from)..=bucket {
-            if self.open.window(slot, bucket).prediction.is_none() {
+            let open = self.open.get(slot, bucket);
+            if open.is_none_or(|open| open.prediction.is_none()) {
                 let prediction = self.predict(slot, bucket);
                 let is_special = self.state.is_special(slot, bucket);
                 let open = self.open.window(slot, bucket);
@@ -503,95 +491,93 @@ impl PartitionDetector {
         }
     }
 
-    pub(crate) fn predict(&mut self, slot: usize, bucket: i64) -> Box<Prediction> {
+    pub(crate) fn predict(&mut self, slot: usize, bucket: i64) -> Prediction {
         self.learn_until(slot, bucket - 1);
-        let entity = self.state.keys.entity(slot);
-        let announced = self.directory.announced(&entity, start_of(bucket + 1));
-        Box::new(
-            self.state
-                .baseline
-                .predict(slot, bucket, &self.state.peaks, announced),
-        )
+        let announced = match self.directory.announces() {
+            false => Announced::default(),
+            true => {
+                let entity = self.state.keys.entity(slot);
+                self.directory.announced(&entity, start_of(bucket + 1))
+            }
+        };
+        self.state
+            .baseline
+            .predict(slot, bucket, &self.state.peaks, announced)
     }
 
     /// Judges the open window of a key by what it holds so far: a count can only grow.
     fn judge_open(&mut self, slot: usize, minute: i64, findings: &mut dyn Findings) {
         let bucket = bucket_of(minute);
-        let is_due = self
-            .open
-            .get(slot, bucket)
-            .is_some_and(|open| self.is_due(slot, minute, open));
-        if !is_due {
+        let Some(open) = self.open.get(slot, bucket) else {
             return;
-        }
-        let mut open = std::mem::take(self.open.window(slot, bucket));
-        let Some(prediction) = open.prediction.take() else {
+        };
+        let (Some(prediction), true) = (&open.prediction, self.is_due(slot, minute, open)) else {
             return;
         };
         let entity = self.state.keys.entity(slot);
-        let directory = self.directory.clone();
         let case = Case {
             slot,
             bucket,
             minute,
             early: true,
-            open: &open,
-            prediction: &prediction,
+            open,
+            prediction,
             entity: &entity,
-            directory: &directory,
+            directory: &self.directory,
         };
         let verdict = self.weigh(&case);
-        if verdict.is_alert {
-            self.notice(&case, verdict, findings);
+        if verdict.is_alert && self.can_alert(slot) {
+            let notice = self.notice(&case, &verdict, findings);
+            self.state.probation.keep(slot, bucket);
+            self.notices.extend(notice.map(|notice| (slot, notice)));
         } else {
             let next = self.thresholds(&case);
-            open.next = next;
+            self.open.window(slot, bucket).next = next;
         }
-        open.prediction = Some(prediction);
-        *self.open.window(slot, bucket) = open;
     }
 
     /// Returns whether any sum of an open window has reached what was inverted for it.
     fn is_due(&self, slot: usize, minute: i64, open: &OpenWindow) -> bool {
+        let age = open
+            .prediction
+            .as_ref()
+            .map_or(0, |prediction| prediction.age_buckets);
+        if age < judged_from(Scale::Hour) && !open.is_special {
+            // Nothing judges a key that young.
+            return false;
+        }
         let sums = self.early_sums(slot, minute, open);
         sums.iter().zip(&open.next).any(|(sum, next)| sum >= next)
     }
 
-    /// Returns the sums that are judged early, in the channels' own units, by signal.
-    fn early_sums(&self, slot: usize, minute: i64, open: &OpenWindow) -> [u64; SIGNALS] {
-        let windows = &self.state.windows;
-        let bucket = bucket_of(minute);
-        let mut sums = [0; SIGNALS];
-        sums[Signal::Requests1m as usize] = windows.minute(slot, minute);
-        sums[Signal::Requests10m as usize] = windows.ten_minutes(slot, minute);
-        sums[Signal::Requests1h as usize] = windows.hour_ending(slot, Channel::Requests, bucket);
-        sums[Signal::Tokens10m as usize] = windows.bucket(slot, Channel::Tokens, bucket);
-        sums[Signal::Tokens1h as usize] = windows.hour_ending(slot, Channel::Tokens, bucket);
-        sums[Signal::Cost10m as usize] = windows.bucket(slot, Channel::Cost, bucket);
-        sums[Signal::Cost1h as usize] = windows.hour_ending(slot, Channel::Cost, bucket);
-        // Where a key is new, was dormant or breaks a rule, every request may matter.
-        sums[Signal::Strange10m as usize] = match open.is_special {
-            true => open.tally.requests,
-            false => open.tally.novel,
-        };
-        sums[Signal::SingleRequest as usize] = open.tally.dearest_nanos;
-        sums[Signal::Probing as usize] = open.tally.probes;
-        sums
+    /// Returns the sums that are judged early.
+    fn early_sums(&self, slot: usize, minute: i64, open: &OpenWindow) -> EarlySums {
+        let (windows, bucket) = (&self.state.windows, bucket_of(minute));
+        EARLY.map(|signal| match signal {
+            Signal::Requests1m => windows.minute(slot, minute),
+            Signal::Requests10m => windows.ten_minutes(slot, minute),
+            Signal::Tokens10m | Signal::Cost10m => windows.bucket(slot, signal.channel(), bucket),
+            // Where a key is new, was dormant or breaks a rule, every request may matter.
+            Signal::Strange10m if open.is_special => open.tally.requests,
+            Signal::Strange10m => open.tally.novel,
+            Signal::SingleRequest => open.tally.dearest_nanos,
+            Signal::Probing => open.tally.probes,
+            _ => windows.hour_ending(slot, signal.channel(), bucket),
+        })
     }
 
     /// Returns the sums from which an open window that was no alert is judged again.
-    fn thresholds(&self, case: &Case<'_>) -> [u64; SIGNALS] {
+    fn thresholds(&self, case: &Case<'_>) -> EarlySums {
         let sums = self.early_sums(case.slot, case.minute, case.open);
         let mut next = case.open.next;
         let alpha = self.alpha(case);
-        for signal in Signal::ALL {
-            let at = signal as usize;
+        for (at, signal) in EARLY.into_iter().enumerate() {
             if sums[at] < next[at] {
                 continue;
             }
             let again = ((sums[at] as f64 * JUDGE_AGAIN).ceil() as u64).saturating_add(1);
             next[at] = again;
-            let Some(observed) = (at < crate::signal::COUNTS)
+            let Some(observed) = ((signal as usize) < COUNTS)
                 .then(|| self.state.observed(case, signal))
                 .flatten()
             else {
@@ -621,54 +607,19 @@ impl PartitionDetector {
 }
 
 /// Returns the sums below which nothing can be worth judging.
-fn first_thresholds(prediction: &Prediction) -> [u64; SIGNALS] {
-    let mut next = [u64::MAX; SIGNALS];
-    for signal in Signal::counts().filter(|signal| signal.is_early()) {
-        let ordinary = prediction.count(signal).ordinary();
-        let sum = (ordinary * prediction.unit(signal.channel())).ceil();
-        next[signal as usize] = sum.min(1e18) as u64 + 1;
-    }
+fn first_thresholds(prediction: &Prediction) -> EarlySums {
     let (mean, sd, _) = prediction.dearest;
-    let dearest = f64::from(mean + 3.0 * sd.max(0.3)).exp();
-    next[Signal::SingleRequest as usize] = dearest.min(1e18) as u64 + 1;
-    next[Signal::Probing as usize] = 5;
-    next[Signal::Strange10m as usize] = 3;
-    next
-}
-
-pub(crate) fn text(usage_batch: &UsageBatch, field: TextField, row: usize) -> Option<&str> {
-    let column = usage_batch.text(field);
-    (!column.is_null(row)).then(|| column.value(row))
-}
-
-/// Returns the requests of a row: one where it does not say.
-fn requests_of(usage_batch: &UsageBatch, row: usize) -> u64 {
-    match usage_batch.count(CountField::Requests).is_null(row) {
-        true => 1,
-        false => cell(usage_batch, CountField::Requests, row),
-    }
-}
-
-/// Returns whether a status says that the caller asked for what it may not have. Too many
-/// requests (429) are no probing: they come with any rise, and volume speaks of those.
-fn is_refusal(status: u64) -> bool {
-    (400..500).contains(&status) && status != 429
-}
-
-/// Returns whether an operation only lists what there is: `models.list`, `list_models`,
-/// `ListFoundationModels`.
-fn lists(operation: &str) -> bool {
-    operation.starts_with("List")
-        || operation
-            .split(['.', '_', '/', ':', ' '])
-            .any(|word| word == "list")
-}
-
-fn cell(usage_batch: &UsageBatch, field: CountField, row: usize) -> u64 {
-    let column = usage_batch.count(field);
-    if column.is_null(row) {
-        0
-    } else {
-        column.value(row).max(0).unsigned_abs()
-    }
+    EARLY.map(|signal| match signal {
+        Signal::Strange10m => 3,
+        Signal::Probing => 5,
+        Signal::SingleRequest => {
+            let dearest = f64::from(mean + 3.0 * sd.max(0.3)).exp();
+            dearest.min(1e18) as u64 + 1
+        }
+        signal => {
+            let ordinary = prediction.count(signal).ordinary();
+            let sum = (ordinary * prediction.unit(signal.channel())).ceil();
+            sum.min(1e18) as u64 + 1
+        }
+    })
 }

@@ -107,6 +107,11 @@ impl KeyDirectory {
         self.entries.is_empty()
     }
 
+    /// Returns whether any change was ever announced.
+    pub(crate) fn announces(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
     /// Returns what was known of a key at a moment; an entry that leaves provider or account
     /// open fits every one.
     pub fn entry(&self, entity: &Entity, at: Timestamp) -> Option<&KeyEntry> {
@@ -232,6 +237,11 @@ impl KeyDirectory {
                         .map(str::to_owned)
                 })
         })
+    }
+
+    /// Returns whether a key is in the inventory, or announced as another's successor.
+    pub(crate) fn expects(&self, entity: &Entity, at: Timestamp) -> bool {
+        self.entry(entity, at).is_some() || self.replaces(entity, at).is_some()
     }
 
     /// Returns the rule that an address breaks, in words, if the key has one and it does.

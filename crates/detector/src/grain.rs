@@ -1,5 +1,6 @@
 //! How coarse a key's feed is: single calls, or roll-ups of so many minutes.
 
+use crate::clock::MINUTES_A_BUCKET;
 use crate::grid::Grid;
 
 /// A mask with every minute of the hour: single calls.
@@ -7,21 +8,33 @@ const EVERY_MINUTE: u64 = (1 << 60) - 1;
 
 /// The columns of grains: for each key the minutes of the hour in which its roll-ups end, and
 /// the last span it declared.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Grains {
     minutes: Grid<u64>,
     span_minutes: Grid<u16>,
 }
 
-/// What one bucket shows of a key's feed.
+/// All that is known of a key's feed, as in [`Grains`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Marks {
+pub(crate) struct Feed {
     minutes: u64,
     span_minutes: u16,
 }
 
+/// What one bucket shows of a key's feed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marks {
+    /// The minutes after the bucket's start in which roll-ups end, or [`SINGLE_CALLS`].
+    minutes: u16,
+    span_minutes: u16,
+}
+
+const SINGLE_CALLS: u16 = u16::MAX;
+
 impl Marks {
-    /// Notes a row whose time or span ends at `end_millis`, with the length of its span.
-    pub(crate) fn note(&mut self, end_millis: i64, span_millis: Option<i64>) {
+    /// Notes a row whose time or span ends at `end_millis`, within the bucket or with it, and
+    /// the length of its span.
+    pub(crate) fn note(&mut self, bucket: i64, end_millis: i64, span_millis: Option<i64>) {
         match span_millis {
             Some(span) => {
                 let minutes = (span / 60_000).clamp(1, 10_080) as u16;
@@ -29,10 +42,22 @@ impl Marks {
             }
             // Roll-ups end with a minute; calls happen at any moment.
             None if end_millis % 60_000 == 0 => {
-                self.minutes |= 1 << (end_millis / 60_000).rem_euclid(60);
+                let minute = end_millis / 60_000 - bucket * MINUTES_A_BUCKET;
+                self.minutes |= 1 << minute.clamp(0, MINUTES_A_BUCKET);
             }
-            None => self.minutes |= EVERY_MINUTE,
+            None => self.minutes = SINGLE_CALLS,
         }
+    }
+
+    /// Returns the same by the minutes of the hour.
+    fn minutes_of_hour(self, bucket: i64) -> u64 {
+        if self.minutes == SINGLE_CALLS {
+            return EVERY_MINUTE;
+        }
+        (0..=MINUTES_A_BUCKET)
+            .filter(|minute| self.minutes & (1 << minute) != 0)
+            .map(|minute| 1 << (bucket * MINUTES_A_BUCKET + minute).rem_euclid(60))
+            .fold(0, |minutes, minute: u64| minutes | minute)
     }
 }
 
@@ -50,14 +75,29 @@ impl Grains {
         self.span_minutes.set(to, self.span_minutes.get(from));
     }
 
-    pub(crate) fn grow(&mut self) {
-        self.minutes.grow(0);
-        self.span_minutes.grow(0);
+    /// Begins a key in a slot that is new or was given back.
+    pub(crate) fn begin(&mut self, slot: usize) {
+        self.minutes.begin(slot, 0);
+        self.span_minutes.begin(slot, 0);
+    }
+
+    /// Returns all that is known of a key's feed.
+    pub(crate) fn keep(&self, slot: usize) -> Feed {
+        Feed {
+            minutes: self.minutes.get(slot),
+            span_minutes: self.span_minutes.get(slot),
+        }
+    }
+
+    /// Gives a key that was begun with nothing what was kept of its feed.
+    pub(crate) fn warm(&mut self, slot: usize, feed: Feed) {
+        self.minutes.set(slot, feed.minutes);
+        self.span_minutes.set(slot, feed.span_minutes);
     }
 
     /// Learns the marks of a closed bucket.
-    pub(crate) fn learn(&mut self, slot: usize, marks: Marks) {
-        let minutes = self.minutes.get(slot) | marks.minutes;
+    pub(crate) fn learn(&mut self, slot: usize, bucket: i64, marks: Marks) {
+        let minutes = self.minutes.get(slot) | marks.minutes_of_hour(bucket);
         self.minutes.set(slot, minutes);
         // The last span counts: one odd row must not make a feed coarse for good.
         if marks.span_minutes > 0 {
@@ -95,15 +135,16 @@ fn gcd(a: i64, b: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::BUCKET_MILLIS;
 
     fn grain(ends: &[(i64, Option<i64>)]) -> i64 {
         let mut grains = Grains::new();
-        grains.grow();
-        let mut marks = Marks::default();
+        grains.begin(0);
         for &(end, span) in ends {
-            marks.note(end, span);
+            let (bucket, mut marks) = ((end - 1) / BUCKET_MILLIS, Marks::default());
+            marks.note(bucket, end, span);
+            grains.learn(0, bucket, marks);
         }
-        grains.learn(0, marks);
         grains.minutes(0)
     }
 

@@ -13,6 +13,7 @@ const HALF_LIFE_BUCKETS: f32 = 14.0 * BUCKETS_A_DAY as f32;
 const ALARMED_FACTOR: f32 = 3.0;
 
 /// The columns of the highest counts of requests.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Highest {
     /// In ten minutes, in an hour.
     counts: Grid<f32>,
@@ -25,8 +26,14 @@ impl Highest {
         }
     }
 
-    pub(crate) fn grow(&mut self) {
-        self.counts.grow(0.0);
+    /// Begins a key in a slot that is new or was given back.
+    pub(crate) fn begin(&mut self, slot: usize) {
+        self.counts.begin(slot, 0.0);
+    }
+
+    /// Takes what was kept for a key's own.
+    pub(crate) fn warm(&mut self, slot: usize, kept: [f32; 2]) {
+        self.counts.row_mut(slot).copy_from_slice(&kept);
     }
 
     /// Takes over what another key has shown.
@@ -74,7 +81,7 @@ mod tests {
     #[test]
     fn the_most_is_remembered_and_fades() {
         let mut highest = Highest::new();
-        highest.grow();
+        highest.begin(0);
         highest.learn(0, [50.0, 90.0], false);
         highest.learn(0, [10.0, 60.0], false);
         let [ten_minutes, hour] = highest.get(0);
@@ -86,7 +93,7 @@ mod tests {
     #[test]
     fn under_an_alarm_little_is_learned() {
         let mut highest = Highest::new();
-        highest.grow();
+        highest.begin(0);
         highest.learn(0, [50.0, 90.0], false);
         highest.learn(0, [5000.0, 9000.0], true);
         assert!(highest.get(0)[0] <= 150.0);

@@ -26,7 +26,19 @@ impl Trait {
             Self::Client => 13..17,
         }
     }
+
+    /// Returns how many values of a key are kept while it is not used.
+    const fn kept(self) -> usize {
+        match self {
+            Self::Network => 8,
+            Self::Model => 3,
+            Self::Client => 2,
+        }
+    }
 }
+
+/// How many values of a key are kept while it is not used.
+pub(crate) const KEPT: usize = 13;
 
 const CELLS: usize = 17;
 
@@ -44,6 +56,7 @@ struct Value {
 }
 
 /// The columns of known values. The value unused for longest makes room.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Known {
     values: Grid<Value>,
     born_day: Grid<u16>,
@@ -57,9 +70,52 @@ impl Known {
         }
     }
 
-    pub(crate) fn grow(&mut self, bucket: i64) {
-        self.values.grow(Value::default());
-        self.born_day.grow(day_of(bucket) as u16);
+    /// Begins a key in a slot that is new or was given back.
+    pub(crate) fn begin(&mut self, slot: usize, bucket: i64) {
+        self.values.begin(slot, Value::default());
+        self.born_day.begin(slot, day_of(bucket) as u16);
+    }
+
+    /// Returns the hashes of the values that were seen last; 0 where there is none.
+    pub(crate) fn keep(&self, slot: usize) -> [u32; KEPT] {
+        let mut kept = [0; KEPT];
+        let mut cells = kept.iter_mut();
+        for trait_ in Trait::ALL {
+            let mut values: Vec<&Value> = self.values.row(slot)[trait_.cells()]
+                .iter()
+                .filter(|value| value.last_day > 0)
+                .collect();
+            values.sort_by_key(|value| {
+                let last = std::cmp::Reverse(value.last_day);
+                (last, value.first_day, value.hash)
+            });
+            let hashes = values.into_iter().map(|value| value.hash);
+            let hashes = hashes.chain(std::iter::repeat(0)).take(trait_.kept());
+            cells
+                .by_ref()
+                .zip(hashes)
+                .for_each(|(cell, hash)| *cell = hash);
+        }
+        kept
+    }
+
+    /// Makes kept values the key's own.
+    pub(crate) fn warm(&mut self, slot: usize, kept: &[u32; KEPT], last_day: u16) {
+        let first_day = self.born_day.get(slot);
+        let row = self.values.row_mut(slot);
+        let mut hashes = kept.iter();
+        for trait_ in Trait::ALL {
+            let cells = row[trait_.cells()].iter_mut();
+            for (cell, &hash) in cells.zip(hashes.by_ref().take(trait_.kept())) {
+                if hash != 0 {
+                    *cell = Value {
+                        hash,
+                        first_day,
+                        last_day,
+                    };
+                }
+            }
+        }
     }
 
     /// Notes that a key was born no later than with a bucket.
@@ -160,7 +216,7 @@ mod tests {
 
     fn known() -> Known {
         let mut known = Known::new();
-        known.grow(on_day(0));
+        known.begin(0, on_day(0));
         known.learn(0, Trait::Network, 1, on_day(0));
         known
     }

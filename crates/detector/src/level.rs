@@ -4,6 +4,7 @@
 //! and money are counted in requests of the key's usual size, so that dispersion means the same
 //! for all of them.
 
+use crate::brief::Brief;
 use crate::clock::{BUCKETS_A_DAY, BUCKETS_AN_HOUR};
 use crate::grid::Grid;
 use crate::windows::Channel;
@@ -32,6 +33,7 @@ const UNIT_MEMORY_REQUESTS: f64 = 500.0;
 const HOURS: usize = CHANNELS;
 
 /// The columns of levels.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Levels {
     slow: Grid<f32>,
     fast: Grid<f32>,
@@ -48,10 +50,28 @@ impl Levels {
         }
     }
 
-    pub(crate) fn grow(&mut self) {
-        self.slow.grow(0.0);
-        self.fast.grow(0.0);
-        self.unit.grow(0.0);
+    /// Begins a key in a slot that is new or was given back.
+    pub(crate) fn begin(&mut self, slot: usize) {
+        self.slow.begin(slot, 0.0);
+        self.fast.begin(slot, 0.0);
+        self.unit.begin(slot, 0.0);
+    }
+
+    /// Returns what outlasts weeks of silence: the slow level, and what a request is.
+    pub(crate) fn keep(&self, slot: usize) -> [Brief; 2 * CHANNELS + 2] {
+        let sums = self.slow.row(slot).iter().chain(self.unit.row(slot));
+        let mut kept = [Brief::default(); 2 * CHANNELS + 2];
+        kept.iter_mut()
+            .zip(sums)
+            .for_each(|(kept, &sum)| *kept = Brief::from(sum));
+        kept
+    }
+
+    /// Takes kept sums for a key's own.
+    pub(crate) fn warm(&mut self, slot: usize, kept: &[Brief; 2 * CHANNELS + 2]) {
+        let slow = self.slow.row_mut(slot).iter_mut();
+        let sums = slow.chain(self.unit.row_mut(slot));
+        sums.zip(kept).for_each(|(sum, kept)| *sum = kept.get());
     }
 
     /// Takes over what another key has learned.
@@ -170,7 +190,7 @@ mod tests {
     #[test]
     fn levels_settle_on_what_is_usual_and_the_fast_one_follows_a_burst() {
         let mut levels = Levels::new();
-        levels.grow();
+        levels.begin(0);
         for _ in 0..14 * BUCKETS_A_DAY {
             levels.learn(0, &[10, 8_000, 2_000_000], 1.0 / 6.0, 1.0, 1.0);
         }
@@ -187,8 +207,8 @@ mod tests {
     #[test]
     fn silence_is_learned_as_empty_buckets_are() {
         let mut levels = Levels::new();
-        levels.grow();
-        levels.grow();
+        levels.begin(0);
+        levels.begin(1);
         for slot in [0, 1] {
             for _ in 0..300 {
                 levels.learn(slot, &[10, 0, 0], 1.0 / 6.0, 1.0, 1.0);

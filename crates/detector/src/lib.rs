@@ -16,10 +16,11 @@
 //! the same way as that of keys but in a state of its own, and billing lines.
 //!
 //! How it decides is in `docs/detection.md`; why windows are judged while open in
-//! `docs/adr/0003`, why families share a budget in `docs/adr/0009`, and what is judged without a
-//! key in `docs/adr/0011`.
+//! `docs/adr/0003`, why families share a budget in `docs/adr/0009`, what is judged without a key
+//! in `docs/adr/0011`, who has room in `docs/adr/0012`.
 
 mod acceptance;
+mod admission;
 mod baseline;
 mod brief;
 mod calibration;
@@ -33,6 +34,7 @@ mod directory;
 mod episode;
 mod explain;
 mod finding;
+mod flood;
 mod grain;
 mod grid;
 mod highest;
@@ -42,20 +44,26 @@ mod judging;
 mod keys;
 mod known;
 mod ledger;
+mod lessons;
 mod level;
 mod moments;
 mod open;
 mod peaks;
 mod pool;
 mod population;
+mod probation;
 mod profile;
 mod restated;
+mod ring;
+mod rows;
 mod scope;
 mod signal;
+mod sketch;
 mod sources;
 mod spread;
 mod standing;
 mod state;
+mod stub;
 mod tail;
 mod tally;
 mod telling;

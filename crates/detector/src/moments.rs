@@ -1,8 +1,10 @@
 //! Means and deviations that follow a key: of ten minutes, of what a request costs.
 
+use crate::brief::Brief;
 use crate::grid::Grid;
 
 /// A column of decayed means and mean squared deviations.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Moments {
     /// Mean, mean squared deviation, evidence so far.
     cells: Grid<f32>,
@@ -22,10 +24,22 @@ impl Moments {
         }
     }
 
-    pub(crate) fn grow(&mut self) {
-        self.cells.grow(0.0);
-        let slot = self.cells.row_count() - 1;
+    /// Begins a key in a slot that is new or was given back.
+    pub(crate) fn begin(&mut self, slot: usize) {
+        self.cells.begin(slot, 0.0);
         self.cells.row_mut(slot)[1] = self.prior_square;
+    }
+
+    /// Returns a key's moments in a few bytes.
+    pub(crate) fn keep(&self, slot: usize) -> [Brief; 3] {
+        let row = self.cells.row(slot);
+        std::array::from_fn(|at| Brief::from(row[at]))
+    }
+
+    /// Takes kept moments for a key's own.
+    pub(crate) fn warm(&mut self, slot: usize, kept: &[Brief; 3]) {
+        let cells = self.cells.row_mut(slot).iter_mut();
+        cells.zip(kept).for_each(|(cell, kept)| *cell = kept.get());
     }
 
     /// Takes over what another key has learned.
@@ -83,7 +97,7 @@ mod tests {
     #[test]
     fn mean_and_deviation_are_those_of_the_values() {
         let mut moments = Moments::new(1.0, 1000.0);
-        moments.grow();
+        moments.begin(0);
         for at in 0..2000 {
             moments.learn(0, if at % 2 == 0 { 8.0 } else { 12.0 }, 1.0);
         }
@@ -95,8 +109,8 @@ mod tests {
     #[test]
     fn zeros_are_learned_together_as_one_by_one() {
         let mut moments = Moments::new(1.0, 1000.0);
-        moments.grow();
-        moments.grow();
+        moments.begin(0);
+        moments.begin(1);
         for slot in [0, 1] {
             (0..1500).for_each(|_| moments.learn(slot, 10.0, 1.0));
         }

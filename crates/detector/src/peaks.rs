@@ -119,6 +119,11 @@ impl Peaks {
         }
     }
 
+    /// Forgets a key.
+    pub(crate) fn forget(&mut self, slot: usize) {
+        self.by_slot.remove(&(slot as u32));
+    }
+
     /// Takes over what another key has shown.
     pub(crate) fn copy(&mut self, from: usize, to: usize) {
         if let Some(peaks) = self.by_slot.get(&(from as u32)).cloned() {

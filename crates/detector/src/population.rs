@@ -22,7 +22,7 @@ pub(crate) enum Happening {
 const HAPPENINGS: usize = 4;
 
 impl Happening {
-    const ALL: [Happening; HAPPENINGS] = [
+    pub(crate) const ALL: [Happening; HAPPENINGS] = [
         Happening::Birth,
         Happening::Return,
         Happening::NewModel,

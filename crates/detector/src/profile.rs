@@ -1,5 +1,6 @@
 //! How the hours of a day compare with each other: the shape of a key's usage.
 
+use crate::brief::Brief;
 use crate::clock::{DAY_BINS, clocks_moved, day_bin};
 use crate::grid::Grid;
 
@@ -10,6 +11,7 @@ const LEAST_WEIGHT: f32 = 0.13;
 
 /// The columns of profiles: for each hour of a working day and of a weekend day the ratio of
 /// that hour to the mean hour; and the share of hours with any usage.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Profiles {
     ratio: Grid<f32>,
     activity: Grid<f32>,
@@ -23,9 +25,26 @@ impl Profiles {
         }
     }
 
-    pub(crate) fn grow(&mut self) {
-        self.ratio.grow(1.0);
-        self.activity.grow(0.5);
+    /// Begins a key in a slot that is new or was given back.
+    pub(crate) fn begin(&mut self, slot: usize) {
+        self.ratio.begin(slot, 1.0);
+        self.activity.begin(slot, 0.5);
+    }
+
+    /// Returns the mean hour of working days and of weekends, and the share of active hours:
+    /// after weeks of silence, which make all hours small alike, there is no more to a shape.
+    pub(crate) fn keep(&self, slot: usize) -> [Brief; 3] {
+        let (working_day, weekend) = self.ratio.row(slot).split_at(DAY_BINS / 2);
+        let mean = |ratios: &[f32]| ratios.iter().sum::<f32>() / ratios.len() as f32;
+        [mean(working_day), mean(weekend), self.activity.get(slot)].map(Brief::from)
+    }
+
+    /// Takes a kept shape for a key's own.
+    pub(crate) fn warm(&mut self, slot: usize, kept: &[Brief; 3]) {
+        let (working_day, weekend) = self.ratio.row_mut(slot).split_at_mut(DAY_BINS / 2);
+        working_day.fill(kept[0].get());
+        weekend.fill(kept[1].get());
+        self.activity.set(slot, kept[2].get());
     }
 
     /// Takes over what another key has learned.
@@ -107,7 +126,7 @@ mod tests {
     #[test]
     fn office_hours_are_learned_and_nights_are_quiet() {
         let mut profiles = Profiles::new();
-        profiles.grow();
+        profiles.begin(0);
         for hour in 0..(21 * 24) {
             let busy = (9..17).contains(&(hour % 24));
             let count = if busy { 30.0 } else { 0.0 };
@@ -121,7 +140,7 @@ mod tests {
     #[test]
     fn a_request_a_week_teaches_hardly_any_shape() {
         let mut profiles = Profiles::new();
-        profiles.grow();
+        profiles.begin(0);
         for hour in 0..(21 * 24) {
             let count = if hour % 168 == 5 { 1.0 } else { 0.0 };
             profiles.learn(

@@ -1,53 +1,11 @@
 //! Usage without a key: by whom it is kept apart, and what is told of it.
 
-use columns::UsageBatch;
-use columns::arrow::array::Array;
-use model::{Alert, AlertId, EntityLevel, Evidence, FlagField, TextField, Timestamp};
-
-use crate::detector::text;
+use model::{Alert, AlertId, EntityLevel, Evidence, Timestamp};
 
 /// Between the parts of a scope's text.
 const SEPARATOR: char = '\u{1f}';
 
-/// What a row's usage is counted for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Subject<'a> {
-    /// One key.
-    Key(&'a str),
-    /// What a project, or an account, uses without a key.
-    Scope(String),
-    /// An inventory entry or a change: no usage.
-    Nothing,
-}
-
-impl<'a> Subject<'a> {
-    /// Returns whose usage a row is.
-    ///
-    /// Sums over many keys and calls without one are kept apart: the first may hold the second.
-    pub(crate) fn of(usage_batch: &'a UsageBatch, row: usize) -> Self {
-        let field = |field| text(usage_batch, field, row);
-        if !matches!(field(TextField::Kind), None | Some("usage" | "access")) {
-            return Self::Nothing;
-        }
-        let aggregate = usage_batch.flag(FlagField::Aggregate);
-        let is_sum = !aggregate.is_null(row) && aggregate.value(row);
-        match (field(TextField::Key), is_sum) {
-            (Some(key), false) => Self::Key(key),
-            _ => {
-                let project = field(TextField::Project).or(field(TextField::Workspace));
-                let (level, name) = match project {
-                    Some(project) => (EntityLevel::Project, project),
-                    None => (EntityLevel::Account, ""),
-                };
-                let of = if is_sum { "all" } else { "without key" };
-                let level = level.as_str();
-                Self::Scope(format!("{of}{SEPARATOR}{level}{SEPARATOR}{name}"))
-            }
-        }
-    }
-}
-
-/// A scope, read from its text again.
+/// Usage without a key, of a project or an account.
 pub(crate) struct Scope<'a> {
     is_sum: bool,
     pub(crate) level: EntityLevel,
@@ -55,6 +13,20 @@ pub(crate) struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
+    /// Returns the text that stands in a key's place.
+    ///
+    /// Sums over many keys and calls without one are kept apart: the first may hold the second.
+    pub(crate) fn write(is_sum: bool, project: Option<&str>) -> String {
+        let (level, name) = match project {
+            Some(project) => (EntityLevel::Project, project),
+            None => (EntityLevel::Account, ""),
+        };
+        let of = if is_sum { "all" } else { "without key" };
+        let level = level.as_str();
+        format!("{of}{SEPARATOR}{level}{SEPARATOR}{name}")
+    }
+
+    /// Reads it again.
     pub(crate) fn read(text: &'a str) -> Self {
         let mut parts = text.splitn(3, SEPARATOR);
         let mut next = || parts.next().unwrap_or_default();

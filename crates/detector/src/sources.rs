@@ -42,6 +42,9 @@ impl Sources {
                 source.keys += SHARE * (keys - source.keys);
             }
         }
+        // A provider without keys is like one that was never seen.
+        self.by_provider
+            .retain(|_, source| source.keys > 1e-3 || !source.gaps.is_empty());
     }
 
     /// Returns whether a closed bucket is missing data for the keys of a provider.

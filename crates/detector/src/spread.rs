@@ -1,5 +1,6 @@
 //! How far a key's windows scatter around what is expected of them.
 
+use crate::brief::Octaves;
 use crate::grid::Grid;
 use crate::signal::{COUNTS, Signal};
 
@@ -13,7 +14,16 @@ const LARGEST: f32 = 1e12;
 /// The smallest weight of a window: a memory of some ten days of buckets.
 const LEAST_WEIGHT: f32 = 1.0 / 1440.0;
 
+/// The spreads of a key that is not used.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct BriefSpreads {
+    dispersion: [Octaves; COUNTS],
+    square: [Octaves; COUNTS],
+    windows: u16,
+}
+
 /// The columns of spreads, for each signal that is a count.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Spreads {
     dispersion: Grid<f32>,
     square: Grid<f32>,
@@ -29,10 +39,36 @@ impl Spreads {
         }
     }
 
-    pub(crate) fn grow(&mut self) {
-        self.dispersion.grow(PRIOR_DISPERSION);
-        self.square.grow(PRIOR_SQUARE);
-        self.windows.grow(0);
+    /// Begins a key in a slot that is new or was given back.
+    pub(crate) fn begin(&mut self, slot: usize) {
+        self.dispersion.begin(slot, PRIOR_DISPERSION);
+        self.square.begin(slot, PRIOR_SQUARE);
+        self.windows.begin(slot, 0);
+    }
+
+    /// Returns a key's spreads in a few bytes.
+    pub(crate) fn keep(&self, slot: usize) -> BriefSpreads {
+        let brief = |grid: &Grid<f32>| {
+            let row = grid.row(slot);
+            std::array::from_fn(|at| Octaves::from(row[at]))
+        };
+        BriefSpreads {
+            dispersion: brief(&self.dispersion),
+            square: brief(&self.square),
+            windows: self.windows.get(slot),
+        }
+    }
+
+    /// Takes kept spreads for a key's own.
+    pub(crate) fn warm(&mut self, slot: usize, kept: &BriefSpreads) {
+        for (grid, kept) in [
+            (&mut self.dispersion, kept.dispersion),
+            (&mut self.square, kept.square),
+        ] {
+            let cells = grid.row_mut(slot).iter_mut();
+            cells.zip(kept).for_each(|(cell, kept)| *cell = kept.get());
+        }
+        self.windows.set(slot, kept.windows);
     }
 
     /// Takes over what another key has learned.
@@ -97,8 +133,8 @@ mod tests {
     #[test]
     fn steady_counts_have_little_spread_and_wild_ones_much() {
         let mut spreads = Spreads::new();
-        spreads.grow();
-        spreads.grow();
+        spreads.begin(0);
+        spreads.begin(1);
         for window in 0..2000 {
             let wild = if window % 10 == 0 { 100.0 } else { 2.0 };
             spreads.count(0);

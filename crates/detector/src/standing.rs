@@ -64,7 +64,7 @@ impl PartitionDetector {
     /// Returns how every key stands at the newest event time, in order of their names; then the
     /// same of usage without a key.
     pub fn standings(&self) -> Vec<Standing> {
-        let mut slots: Vec<usize> = (0..self.state.keys.len()).collect();
+        let mut slots: Vec<usize> = self.state.keys.slots().collect();
         slots.sort_by(|&a, &b| self.state.keys.compare(a, b));
         let keys = slots.into_iter().map(|slot| self.standing(slot));
         let without = self.without.iter().flat_map(|without| {

@@ -2,18 +2,24 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::baseline::{Baseline, TallyLesson};
+use model::Entity;
+
+use crate::baseline::Baseline;
 use crate::calibration::Calibration;
-use crate::clock::{BUCKETS_A_DAY, BUCKETS_AN_HOUR, start_of};
+use crate::clock::{BUCKETS_A_DAY, BUCKETS_AN_HOUR, bucket_of, start_of};
 use crate::directory::KeyDirectory;
 use crate::finding::VOICES;
+use crate::flood::Floods;
 use crate::grid::Grid;
 use crate::keys::KeyTable;
 use crate::known::Known;
+use crate::lessons::Lessons;
 use crate::peaks::Peaks;
 use crate::pool::Pool;
 use crate::population::{Happening, Population};
+use crate::probation::Probation;
 use crate::sources::Sources;
+use crate::stub::Stubs;
 use crate::tally::Texts;
 use crate::theft::SlowThefts;
 use crate::windows::Windows;
@@ -43,11 +49,17 @@ pub(crate) struct Newborn {
     pub(crate) busiest_nanos: u64,
     /// Whether a bucket of it was closed.
     pub(crate) is_counted: bool,
+    /// Whether it came in a flood: then it says nothing of what new keys do.
+    pub(crate) is_of_flood: bool,
 }
+
+/// What the labels of a key take in memory, about.
+const LABELS_BYTES: usize = 128;
 
 /// The columns, and the sparse tables of what only few keys have.
 pub(crate) struct State {
     pub(crate) keys: KeyTable,
+    pub(crate) probation: Probation,
     pub(crate) windows: Windows,
     pub(crate) baseline: Baseline,
     pub(crate) calibration: Calibration,
@@ -61,10 +73,12 @@ pub(crate) struct State {
     pub(crate) population: Population,
     pub(crate) sources: Sources,
     pub(crate) texts: Texts,
+    pub(crate) stubs: Stubs,
+    pub(crate) floods: Floods,
     pub(crate) returns: HashMap<u32, Return>,
     pub(crate) newborns: BTreeMap<u32, Newborn>,
     /// What closed buckets teach that is not learned yet.
-    pub(crate) lessons: BTreeMap<(u32, i64), TallyLesson>,
+    pub(crate) lessons: Lessons,
     /// What the voices have said of late: chance and bucket.
     pub(crate) recent: HashMap<u32, [(f32, i32); VOICES]>,
     /// The newest hint and project of the few keys that have one, for people.
@@ -77,6 +91,7 @@ impl State {
     pub(crate) fn new() -> Self {
         Self {
             keys: KeyTable::new(),
+            probation: Probation::new(),
             windows: Windows::new(),
             baseline: Baseline::new(),
             calibration: Calibration::new(),
@@ -89,39 +104,34 @@ impl State {
             population: Population::new(),
             sources: Sources::default(),
             texts: Texts::default(),
+            stubs: Stubs::default(),
+            floods: Floods::default(),
             returns: HashMap::new(),
             newborns: BTreeMap::new(),
-            lessons: BTreeMap::new(),
+            lessons: Lessons::new(),
             recent: HashMap::new(),
             labels: HashMap::new(),
             first_bucket: None,
         }
     }
 
-    /// Makes room for a key that is first seen in a minute.
+    /// Begins a key that is first seen in a minute, in a slot that is new or was given back.
     ///
     /// A key that the inventory knows for long but that was never seen has been silent since;
     /// one that replaces another goes on where that one was; any other is new.
-    pub(crate) fn grow(&mut self, slot: usize, minute: i64, directory: &KeyDirectory) {
-        let bucket = crate::clock::bucket_of(minute);
+    pub(crate) fn begin(&mut self, slot: usize, minute: i64, directory: &KeyDirectory) {
+        let bucket = bucket_of(minute);
         let first_bucket = *self.first_bucket.get_or_insert(bucket);
         let entity = self.keys.entity(slot);
         let at = start_of(bucket + 1);
         let created = directory
             .entry(&entity, at)
             .and_then(|entry| entry.created)
-            .map(|created| crate::clock::bucket_of(crate::clock::minute_of(created.millis())));
+            .map(|created| bucket_of(crate::clock::minute_of(created.millis())));
         let known_since = created
             .map(|created| created.max(first_bucket))
             .filter(|since| bucket - since >= DORMANT_HOURS * BUCKETS_AN_HOUR);
-        let since = known_since.unwrap_or(bucket);
-        self.windows.grow(minute);
-        self.baseline.grow(since);
-        self.calibration.grow(since);
-        self.known.grow(since);
-        self.thefts.grow(bucket);
-        self.last_active.grow(since as i32);
-        self.longest_silence.grow(0);
+        self.begin_row(slot, minute, known_since.unwrap_or(bucket));
         let replaced = directory
             .replaces(&entity, at)
             .and_then(|old| self.keys.sibling(slot, &old))
@@ -129,7 +139,7 @@ impl State {
         if let Some(old) = replaced {
             self.inherit(old, slot);
         } else if known_since.is_none() {
-            let is_birth = bucket - first_bucket >= NEWBORN_BUCKETS;
+            let is_birth = !self.is_first(bucket);
             self.newborns.insert(
                 slot as u32,
                 Newborn {
@@ -138,8 +148,98 @@ impl State {
                     busiest_requests: 0,
                     busiest_nanos: 0,
                     is_counted: false,
+                    is_of_flood: false,
                 },
             );
+        }
+    }
+
+    /// Makes every row and every sparse table what it is for a key of which nothing is known.
+    ///
+    /// Every field is named here, so that none is forgotten.
+    pub(crate) fn begin_row(&mut self, slot: usize, minute: i64, since: i64) {
+        let Self {
+            keys: _,
+            probation: _,
+            windows,
+            baseline,
+            calibration,
+            known,
+            thefts,
+            last_active,
+            longest_silence,
+            peaks: _,
+            pool: _,
+            population: _,
+            sources: _,
+            texts: _,
+            stubs: _,
+            floods: _,
+            returns: _,
+            newborns: _,
+            lessons,
+            recent: _,
+            labels: _,
+            first_bucket: _,
+        } = self;
+        windows.begin(slot, minute);
+        baseline.begin(slot, since);
+        calibration.begin(slot, since);
+        known.begin(slot, since);
+        thefts.begin(slot, bucket_of(minute));
+        lessons.begin(slot);
+        last_active.begin(slot, since as i32);
+        longest_silence.begin(slot, 0);
+        self.clear(slot);
+    }
+
+    /// Takes a key's slot back.
+    pub(crate) fn release(&mut self, slot: usize) {
+        self.clear(slot);
+        self.windows.forget(slot);
+        self.calibration.forget(slot);
+        self.probation.release(slot);
+        self.keys.release(slot);
+    }
+
+    /// Clears the sparse tables of a key.
+    fn clear(&mut self, slot: usize) {
+        let slot_id = slot as u32;
+        self.peaks.forget(slot);
+        self.returns.remove(&slot_id);
+        self.newborns.remove(&slot_id);
+        self.recent.remove(&slot_id);
+        self.labels.remove(&slot_id);
+    }
+
+    /// Returns whether a bucket is among the first of the stream: its keys are not new, they
+    /// are only seen for the first time.
+    pub(crate) fn is_first(&self, bucket: i64) -> bool {
+        self.first_bucket
+            .is_none_or(|first| bucket - first < NEWBORN_BUCKETS)
+    }
+
+    /// Returns whether a key came in a flood: nothing is learned of others from it.
+    pub(crate) fn is_of_flood(&self, slot: usize) -> bool {
+        self.newborns
+            .get(&(slot as u32))
+            .is_some_and(|newborn| newborn.is_of_flood)
+    }
+
+    /// Returns the account whose new ids one of these names is counted with: all together where
+    /// the account is itself new.
+    pub(crate) fn account_of_new(&mut self, provider: &str, account: &str, bucket: i64) -> Entity {
+        let is_settled = self
+            .keys
+            .account_since(provider, account)
+            .is_some_and(|since| bucket - since >= NEWBORN_BUCKETS);
+        if !is_settled {
+            return Entity::default();
+        }
+        Entity {
+            provider: provider.to_owned(),
+            account: account.to_owned(),
+            key: String::new(),
         }
     }
 
@@ -154,7 +254,15 @@ impl State {
         let last = self.last_active.get(slot).min(bucket as i32);
         self.last_active.set(slot, last);
         if let Some(newborn) = self.newborns.get_mut(&(slot as u32)) {
-            newborn.bucket = newborn.bucket.min(bucket);
+            let from = newborn.bucket;
+            newborn.bucket = from.min(bucket);
+            if self.probation.is_on(slot) && bucket < from {
+                let Entity {
+                    provider, account, ..
+                } = self.keys.entity(slot);
+                let account = self.account_of_new(&provider, &account, from);
+                self.floods.recount(&account, from, bucket);
+            }
         }
         self.first_bucket = self.first_bucket.map(|first| first.min(bucket));
     }
@@ -212,6 +320,9 @@ impl State {
 
     pub(crate) fn bytes(&self) -> usize {
         self.keys.bytes()
+            + self.probation.bytes()
+            + self.stubs.bytes()
+            + self.floods.bytes()
             + self.windows.bytes()
             + self.baseline.bytes()
             + self.calibration.bytes()
@@ -223,14 +334,15 @@ impl State {
             + self.texts.bytes()
             + self.newborns.len() * 64
             + self.returns.len() * 32
-            + self.lessons.len() * 96
+            + self.lessons.bytes()
             + self.recent.len() * 64
-            + self.labels.len() * 96
+            + self.labels.len() * LABELS_BYTES
     }
 
     /// Forgets what has had its time.
     pub(crate) fn sweep(&mut self, bucket: i64) {
         self.texts.sweep();
+        self.windows.sweep(bucket);
         self.returns
             .retain(|_, known| bucket - known.bucket < RETURN_BUCKETS);
         self.recent.retain(|_, voices| {

@@ -1,16 +1,20 @@
 //! What the usage of one key in one bucket is made of: addresses, models, clients, failures.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
+use hashbrown::HashSet;
 use twox_hash::XxHash64;
 
-use crate::known::{Known, Trait};
+use crate::known::{Known, TRAITS, Trait};
 
 /// Different values of one dimension that one bucket of one key tells apart; the rest is
-/// counted together.
+/// counted together. Fewer of a key on probation, when there are many of them.
 const VALUES: usize = 64;
+const VALUES_ON_PROBATION: usize = 4;
+/// What is kept of a text, in bytes.
+const TEXT_BYTES: usize = 256;
 
 /// One value and what came with it.
 #[derive(Clone, Debug)]
@@ -19,15 +23,15 @@ pub(crate) struct Share {
     text_hash: u32,
     /// The hash of what is watched for newness: the network, the product, the model.
     pub(crate) trait_hash: u32,
+    /// The hash of the first bits of an address, whatever system it belongs to.
+    pub(crate) place_hash: u32,
     /// Whether it was new to the key when it first came.
     is_novel: bool,
+    /// Whether it breaks a rule of the inventory; `None` before that was looked up.
+    breaks_rule: Option<bool>,
     pub(crate) text: Arc<str>,
     pub(crate) requests: u64,
     pub(crate) cost_nanos: u64,
-    /// The hash of the first bits of an address, whatever system it belongs to.
-    pub(crate) place_hash: u32,
-    /// The rule of the inventory that it breaks, in words; `None` before it was looked up.
-    rule: Option<Option<Box<str>>>,
 }
 
 /// The texts that are in use, each kept once.
@@ -71,10 +75,16 @@ pub(crate) struct Call<'a> {
     pub(crate) probes: bool,
 }
 
-/// The composition of one bucket of one key, in the order of [`Trait::ALL`].
+/// The composition of one bucket of one key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
-    shares: [Vec<Share>; 3],
+    /// The values of all traits in the order of [`Trait::ALL`], and where those of each end.
+    shares: Vec<Share>,
+    ends: [u8; TRAITS],
+    /// The place of each trait's last value: the next row mostly has the same.
+    last: [u8; TRAITS],
+    /// Of the rules that are broken the one that comes first in the alphabet.
+    rule: Option<Box<str>>,
     /// Requests of rows with an address.
     pub(crate) with_address: u64,
     pub(crate) requests: u64,
@@ -85,6 +95,8 @@ pub(crate) struct Tally {
     pub(crate) novel: u64,
     /// The dearest row's cost of a request, in nano-dollars.
     pub(crate) dearest_nanos: u64,
+    /// Whether the key is one of very many on probation.
+    pub(crate) is_brief: bool,
 }
 
 impl Tally {
@@ -137,8 +149,7 @@ impl Tally {
         is_novel: &dyn Fn(Trait, u32) -> bool,
     ) -> (bool, bool) {
         let text_hash = hash(text);
-        let shares = &mut self.shares[trait_ as usize];
-        if let Some(share) = shares.iter_mut().find(|share| share.text_hash == text_hash) {
+        if let Some(share) = self.share_mut(trait_, text_hash) {
             share.requests = share.requests.saturating_add(call.requests);
             share.cost_nanos = share.cost_nanos.saturating_add(call.cost_nanos);
             return (false, share.is_novel);
@@ -148,17 +159,29 @@ impl Tally {
             _ => trait_hash(trait_, text),
         };
         let is_novel = is_novel(trait_, trait_hash);
-        if shares.len() < VALUES {
-            shares.push(Share {
-                text_hash,
-                trait_hash,
-                is_novel,
-                text: texts.keep(text),
-                requests: call.requests,
-                cost_nanos: call.cost_nanos,
-                place_hash: network_hash(text),
-                rule: None,
-            });
+        let most = if self.is_brief {
+            VALUES_ON_PROBATION
+        } else {
+            VALUES
+        };
+        if self.shares(trait_).len() < most {
+            let place_hash = match trait_ {
+                Trait::Network => network_hash(text),
+                Trait::Model | Trait::Client => 0,
+            };
+            self.push(
+                trait_,
+                Share {
+                    text_hash,
+                    trait_hash,
+                    place_hash,
+                    is_novel,
+                    breaks_rule: None,
+                    text: texts.keep(cut(text, TEXT_BYTES)),
+                    requests: call.requests,
+                    cost_nanos: call.cost_nanos,
+                },
+            );
         } else if is_novel {
             // Which values stand by themselves depends on who came first; their sum does not.
             let beyond = &mut self.new_beyond[trait_ as usize];
@@ -167,13 +190,59 @@ impl Tally {
         (true, is_novel)
     }
 
+    fn share_mut(&mut self, trait_: Trait, text_hash: u32) -> Option<&mut Share> {
+        let range = self.range(trait_);
+        let last = range.start + usize::from(self.last[trait_ as usize]);
+        let shares = &self.shares[range.clone()];
+        let place = match self.shares.get(last) {
+            Some(share) if last < range.end && share.text_hash == text_hash => last,
+            _ => {
+                range.start
+                    + shares
+                        .iter()
+                        .position(|share| share.text_hash == text_hash)?
+            }
+        };
+        self.last[trait_ as usize] = (place - range.start) as u8;
+        self.shares.get_mut(place)
+    }
+
+    fn push(&mut self, trait_: Trait, share: Share) {
+        if self.shares.len() == self.shares.capacity() {
+            // Most buckets have one value of each.
+            self.shares
+                .reserve_exact((self.shares.len() / 2).max(TRAITS));
+        }
+        let range = self.range(trait_);
+        self.last[trait_ as usize] = range.len() as u8;
+        self.shares.insert(range.end, share);
+        for end in &mut self.ends[trait_ as usize..] {
+            *end += 1;
+        }
+    }
+
+    fn range(&self, trait_: Trait) -> Range<usize> {
+        let start = match trait_ as usize {
+            0 => 0,
+            at => self.ends[at - 1],
+        };
+        usize::from(start)..usize::from(self.ends[trait_ as usize])
+    }
+
     /// Looks up the rules for values that were not looked up yet.
     pub(crate) fn look_up_rules(&mut self, rule_of: &dyn Fn(Trait, &str) -> Option<String>) {
         for trait_ in [Trait::Network, Trait::Model] {
-            for share in &mut self.shares[trait_ as usize] {
-                if share.rule.is_none() {
-                    share.rule = Some(rule_of(trait_, &share.text).map(String::into_boxed_str));
+            let range = self.range(trait_);
+            for share in &mut self.shares[range] {
+                if share.breaks_rule.is_some() {
+                    continue;
                 }
+                let rule = rule_of(trait_, &share.text).map(String::into_boxed_str);
+                share.breaks_rule = Some(rule.is_some());
+                self.rule = match (self.rule.take(), rule) {
+                    (Some(known), Some(rule)) => Some(known.min(rule)),
+                    (known, rule) => known.or(rule),
+                };
             }
         }
     }
@@ -181,43 +250,51 @@ impl Tally {
     /// Returns the broken rule that comes first in the alphabet, and the requests that break
     /// rules: of networks or of models, whichever are more.
     pub(crate) fn broken_rule(&self) -> Option<(&str, u64)> {
-        let broken = |trait_: Trait| {
-            self.shares(trait_)
-                .iter()
-                .filter_map(|share| Some((share.rule.as_ref()?.as_deref()?, share.requests)))
-        };
-        let rule = broken(Trait::Network)
-            .chain(broken(Trait::Model))
-            .map(|(rule, _)| rule)
-            .min()?;
+        let rule = self.rule.as_deref()?;
         let requests = |trait_| {
-            let requests = broken(trait_).map(|(_, requests)| requests);
-            requests.fold(0, u64::saturating_add)
+            let shares = self.shares(trait_).iter();
+            shares
+                .filter(|share| share.breaks_rule == Some(true))
+                .map(|share| share.requests)
+                .fold(0, u64::saturating_add)
         };
         Some((rule, requests(Trait::Network).max(requests(Trait::Model))))
     }
 
     /// Returns the values of a dimension.
     pub(crate) fn shares(&self, trait_: Trait) -> &[Share] {
-        &self.shares[trait_ as usize]
+        &self.shares[self.range(trait_)]
     }
 
     /// Teaches the key's known values what this bucket has shown.
     pub(crate) fn teach(&self, known: &mut Known, slot: usize, bucket: i64) {
         for trait_ in Trait::ALL {
-            let mut hashes: Vec<u32> = self
-                .shares(trait_)
-                .iter()
-                .map(|share| share.trait_hash)
-                .collect();
-            // The order of arrival must not show.
-            hashes.sort_unstable();
-            hashes.dedup();
-            for hash in hashes {
-                known.learn(slot, trait_, hash, bucket);
+            match self.shares(trait_) {
+                [] => {}
+                [share] => known.learn(slot, trait_, share.trait_hash, bucket),
+                shares => {
+                    let mut hashes: Vec<u32> =
+                        shares.iter().map(|share| share.trait_hash).collect();
+                    // The order of arrival must not show.
+                    hashes.sort_unstable();
+                    hashes.dedup();
+                    for hash in hashes {
+                        known.learn(slot, trait_, hash, bucket);
+                    }
+                }
             }
         }
     }
+
+    /// Returns the bytes held beside the tally itself.
+    pub(crate) fn bytes(&self) -> usize {
+        self.shares.capacity() * size_of::<Share>()
+    }
+}
+
+/// Returns the first bytes of a text, whole characters.
+pub(crate) fn cut(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
 }
 
 fn hash(text: &str) -> u32 {

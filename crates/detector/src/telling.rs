@@ -22,21 +22,19 @@ const SIGN_BELOW: f64 = 0.3;
 const SERIES_HOURS: usize = 168;
 
 impl PartitionDetector {
-    /// Tells early what an open window shows.
+    /// Tells early what an open window shows; returns what was told.
     pub(crate) fn notice(
-        &mut self,
+        &self,
         case: &Case<'_>,
-        verdict: Verdict,
+        verdict: &Verdict,
         findings: &mut dyn Findings,
-    ) {
-        let Some(worst) = verdict.worst().cloned() else {
-            return;
-        };
+    ) -> Option<Episode> {
+        let worst = verdict.worst().cloned()?;
         let mut episode = Episode::open(case.bucket, worst, verdict.alert_rate);
         episode.note(&verdict.round);
         let raised_at = self.newest.unwrap_or_default();
         self.tell(case, &mut episode, raised_at, findings);
-        self.notices.insert(case.slot, episode);
+        Some(episode)
     }
 
     /// Notes what a key shows for those who look at many keys.

@@ -17,6 +17,7 @@ const ALTERNATIVES: [(f64, f64); 2] = [(1.15, 1.8), (1.3, 3.0)];
 const ONE_BLOCK: std::ops::RangeInclusive<f64> = -4.0..=6.0;
 
 /// The columns of cumulated evidence.
+#[derive(Debug, PartialEq)]
 pub(crate) struct SlowThefts {
     sums: Grid<f32>,
     /// The last block that was counted.
@@ -31,9 +32,10 @@ impl SlowThefts {
         }
     }
 
-    pub(crate) fn grow(&mut self, bucket: i64) {
-        self.sums.grow(0.0);
-        self.counted.grow(block_of(bucket) as i32);
+    /// Begins a key in a slot that is new or was given back.
+    pub(crate) fn begin(&mut self, slot: usize, bucket: i64) {
+        self.sums.begin(slot, 0.0);
+        self.counted.begin(slot, block_of(bucket) as i32);
     }
 
     /// Returns the last block that was counted.
@@ -90,7 +92,7 @@ mod tests {
 
     fn after(factor: f64, blocks: i64) -> f64 {
         let mut thefts = SlowThefts::new();
-        thefts.grow(0);
+        thefts.begin(0, 0);
         for block in 1..=blocks {
             thefts.count(0, block, 300.0 * factor, 300.0, 0.02);
         }

@@ -1,7 +1,10 @@
 //! Counts: a ring of minutes, a ring of ten-minute buckets and a ring of hours for each key.
 
+use std::collections::BTreeMap;
+
 use crate::clock::{BUCKETS_AN_HOUR, MINUTES_A_BUCKET, bucket_of, hour_of, last_of_hour};
 use crate::grid::Grid;
+use crate::ring::Ring;
 
 /// Minutes kept: the bucket that is being closed, the ten minutes before it, and what may be
 /// open beyond it.
@@ -12,8 +15,8 @@ const BUCKETS: i64 = 10;
 /// Hours kept: a day, the one that is open, and one for late rows.
 const HOURS: i64 = 26;
 
-/// Money in the ring of hours is counted in ten micro-dollars, so that 32 bits hold 42,949
-/// dollars an hour; the rings of buckets have it in nano-dollars.
+/// Money in the ring of hours is counted in ten micro-dollars, up to 42,949 dollars an hour; the
+/// ring of buckets has it in nano-dollars.
 const NANOS_AN_HOUR_UNIT: u64 = 10_000;
 
 /// What is counted.
@@ -37,41 +40,49 @@ pub(crate) struct Amounts {
 }
 
 /// The rings. Everything is counted in whole numbers, so that sums do not depend on order.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Windows {
     /// The newest minute that each key has been seen in.
     head: Grid<i32>,
-    minutes: Grid<u32>,
-    requests: Grid<u32>,
-    tokens: Grid<u32>,
-    strange: Grid<u32>,
-    cost: Grid<u64>,
-    hour_requests: Grid<u32>,
-    hour_cost: Grid<u32>,
+    minutes: Ring<u8, u32, { MINUTES as usize }>,
+    requests: Ring<u8, u32, { BUCKETS as usize }>,
+    tokens: Ring<u16, u32, { BUCKETS as usize }>,
+    cost: Ring<u32, u64, { BUCKETS as usize }>,
+    hour_requests: Ring<u8, u32, { HOURS as usize }>,
+    hour_cost: Ring<u16, u32, { HOURS as usize }>,
+    /// Requests from new networks, of the few closed buckets that had any.
+    strange: BTreeMap<(u32, i64), u32>,
 }
 
 impl Windows {
     pub(crate) fn new() -> Self {
         Self {
             head: Grid::new(1),
-            minutes: Grid::new(MINUTES as usize),
-            requests: Grid::new(BUCKETS as usize),
-            tokens: Grid::new(BUCKETS as usize),
-            strange: Grid::new(BUCKETS as usize),
-            cost: Grid::new(BUCKETS as usize),
-            hour_requests: Grid::new(HOURS as usize),
-            hour_cost: Grid::new(HOURS as usize),
+            minutes: Ring::new(),
+            requests: Ring::new(),
+            tokens: Ring::new(),
+            cost: Ring::new(),
+            hour_requests: Ring::new(),
+            hour_cost: Ring::new(),
+            strange: BTreeMap::new(),
         }
     }
 
-    pub(crate) fn grow(&mut self, minute: i64) {
-        self.head.grow(minute as i32);
-        self.minutes.grow(0);
-        self.requests.grow(0);
-        self.tokens.grow(0);
-        self.strange.grow(0);
-        self.cost.grow(0);
-        self.hour_requests.grow(0);
-        self.hour_cost.grow(0);
+    /// Begins a key in a slot that is new or was given back.
+    pub(crate) fn begin(&mut self, slot: usize, minute: i64) {
+        self.head.begin(slot, minute as i32);
+        self.minutes.begin(slot);
+        self.requests.begin(slot);
+        self.tokens.begin(slot);
+        self.cost.begin(slot);
+        self.hour_requests.begin(slot);
+        self.hour_cost.begin(slot);
+        self.clear_strange(slot);
+    }
+
+    /// Forgets what a key has counted.
+    pub(crate) fn forget(&mut self, slot: usize) {
+        self.begin(slot, self.head(slot));
     }
 
     /// Returns the newest minute of a key.
@@ -90,16 +101,18 @@ impl Windows {
         if minute <= head {
             return;
         }
-        clear(self.minutes.row_mut(slot), head, minute, MINUTES);
-        let (from, to) = (bucket_of(head), bucket_of(minute));
-        clear(self.requests.row_mut(slot), from, to, BUCKETS);
-        clear(self.tokens.row_mut(slot), from, to, BUCKETS);
-        clear(self.strange.row_mut(slot), from, to, BUCKETS);
-        clear(self.cost.row_mut(slot), from, to, BUCKETS);
-        let (from, to) = (hour_of(from), hour_of(to));
-        clear(self.hour_requests.row_mut(slot), from, to, HOURS);
-        clear(self.hour_cost.row_mut(slot), from, to, HOURS);
         self.head.set(slot, minute as i32);
+        self.minutes.clear(slot, head, minute);
+        let (from, to) = (bucket_of(head), bucket_of(minute));
+        if from == to {
+            return;
+        }
+        self.requests.clear(slot, from, to);
+        self.tokens.clear(slot, from, to);
+        self.cost.clear(slot, from, to);
+        let (from, to) = (hour_of(from), hour_of(to));
+        self.hour_requests.clear(slot, from, to);
+        self.hour_cost.clear(slot, from, to);
     }
 
     /// Adds to a bucket that the ring still holds; returns whether it does.
@@ -110,34 +123,37 @@ impl Windows {
             return false;
         }
         if minute > head - MINUTES {
-            add(
-                &mut self.minutes.row_mut(slot)[ring(minute, MINUTES)],
-                amounts.requests,
-            );
+            self.minutes.add(slot, minute, amounts.requests);
         }
-        let at = ring(bucket, BUCKETS);
-        add(&mut self.requests.row_mut(slot)[at], amounts.requests);
-        add(&mut self.tokens.row_mut(slot)[at], amounts.tokens);
-        let cost = &mut self.cost.row_mut(slot)[at];
-        *cost = cost.saturating_add(amounts.cost_nanos);
-        let at = ring(hour_of(bucket), HOURS);
-        add(&mut self.hour_requests.row_mut(slot)[at], amounts.requests);
+        self.requests.add(slot, bucket, amounts.requests);
+        self.tokens.add(slot, bucket, amounts.tokens);
+        self.cost.add(slot, bucket, amounts.cost_nanos);
+        let hour = hour_of(bucket);
+        self.hour_requests.add(slot, hour, amounts.requests);
         let units = (amounts.cost_nanos + NANOS_AN_HOUR_UNIT / 2) / NANOS_AN_HOUR_UNIT;
-        add(&mut self.hour_cost.row_mut(slot)[at], units);
+        self.hour_cost.add(slot, hour, units);
         true
     }
 
     /// Sets the requests from new networks of a bucket, once it is closed.
     pub(crate) fn set_strange(&mut self, slot: usize, bucket: i64, requests: u64) {
-        if self.holds(slot, bucket) {
-            self.strange.row_mut(slot)[ring(bucket, BUCKETS)] =
-                u32::try_from(requests).unwrap_or(u32::MAX);
+        if requests > 0 && self.holds(slot, bucket) {
+            let requests = u32::try_from(requests).unwrap_or(u32::MAX);
+            self.strange.insert((slot as u32, bucket), requests);
         }
     }
 
     /// Takes back what came from new networks: they are the key's own now.
     pub(crate) fn clear_strange(&mut self, slot: usize) {
-        self.strange.row_mut(slot).fill(0);
+        let of_key = (slot as u32, i64::MIN)..=(slot as u32, i64::MAX);
+        while let Some((&at, _)) = self.strange.range(of_key.clone()).next() {
+            self.strange.remove(&at);
+        }
+    }
+
+    /// Forgets what no window that is still to be closed can hold.
+    pub(crate) fn sweep(&mut self, bucket: i64) {
+        self.strange.retain(|&(_, of), _| of > bucket - BUCKETS);
     }
 
     fn holds(&self, slot: usize, bucket: i64) -> bool {
@@ -151,14 +167,14 @@ impl Windows {
         if minute > head || minute <= head - MINUTES {
             return 0;
         }
-        u64::from(self.minutes.row(slot)[ring(minute, MINUTES)])
+        self.minutes.get(slot, minute)
     }
 
     /// Returns the requests of the ten minutes that end with `minute`.
     pub(crate) fn ten_minutes(&self, slot: usize, minute: i64) -> u64 {
-        (minute - MINUTES_A_BUCKET + 1..=minute)
-            .map(|minute| self.minute(slot, minute))
-            .sum()
+        let head = self.head(slot);
+        let first = (minute - MINUTES_A_BUCKET + 1).max(head - MINUTES + 1);
+        self.minutes.sum(slot, first, minute.min(head) + 1)
     }
 
     /// Returns the count of one bucket; one that the ring does not hold counts as empty.
@@ -166,12 +182,14 @@ impl Windows {
         if !self.holds(slot, bucket) {
             return 0;
         }
-        let at = ring(bucket, BUCKETS);
         match channel {
-            Channel::Requests => u64::from(self.requests.row(slot)[at]),
-            Channel::Tokens => u64::from(self.tokens.row(slot)[at]),
-            Channel::Strange => u64::from(self.strange.row(slot)[at]),
-            Channel::Cost => self.cost.row(slot)[at],
+            Channel::Requests => self.requests.get(slot, bucket),
+            Channel::Tokens => self.tokens.get(slot, bucket),
+            Channel::Cost => self.cost.get(slot, bucket),
+            Channel::Strange => {
+                let strange = self.strange.get(&(slot as u32, bucket));
+                u64::from(strange.copied().unwrap_or(0))
+            }
         }
     }
 
@@ -183,21 +201,19 @@ impl Windows {
     /// Returns the sum of the `count` buckets that end with `bucket`.
     fn buckets(&self, slot: usize, channel: Channel, bucket: i64, count: i64) -> u64 {
         let head = self.head_bucket(slot);
-        let held = (bucket - count + 1).max(head - BUCKETS + 1)..=bucket.min(head);
-        let sum = |cells: &[u32]| -> u64 {
-            held.clone()
-                .map(|bucket| u64::from(cells[ring(bucket, BUCKETS)]))
-                .sum()
-        };
+        let (first, end) = (
+            (bucket - count + 1).max(head - BUCKETS + 1),
+            bucket.min(head) + 1,
+        );
         match channel {
-            Channel::Requests => sum(self.requests.row(slot)),
-            Channel::Tokens => sum(self.tokens.row(slot)),
-            Channel::Strange => sum(self.strange.row(slot)),
-            Channel::Cost => {
-                let cells = self.cost.row(slot);
-                held.map(|bucket| cells[ring(bucket, BUCKETS)])
-                    .fold(0, u64::saturating_add)
-            }
+            Channel::Requests => self.requests.sum(slot, first, end),
+            Channel::Tokens => self.tokens.sum(slot, first, end),
+            Channel::Cost => self.cost.sum(slot, first, end),
+            Channel::Strange => self
+                .strange
+                .range((slot as u32, first)..(slot as u32, end.max(first)))
+                .map(|(_, &requests)| u64::from(requests))
+                .sum(),
         }
     }
 
@@ -211,12 +227,10 @@ impl Windows {
         hours: i64,
     ) -> u64 {
         let (hour, head) = (hour_of(bucket), hour_of(self.head_bucket(slot)));
-        let held = (hour - hours + 1).max(head - HOURS + 1)..hour.min(head + 1);
-        let sum =
-            |cells: &[u32]| -> u64 { held.map(|hour| u64::from(cells[ring(hour, HOURS)])).sum() };
+        let (first, end) = ((hour - hours + 1).max(head - HOURS + 1), hour.min(head + 1));
         let before = match channel {
-            Channel::Requests => sum(self.hour_requests.row(slot)),
-            Channel::Cost => sum(self.hour_cost.row(slot)) * NANOS_AN_HOUR_UNIT,
+            Channel::Requests => self.hour_requests.sum(slot, first, end),
+            Channel::Cost => self.hour_cost.sum(slot, first, end) * NANOS_AN_HOUR_UNIT,
             Channel::Tokens | Channel::Strange => 0,
         };
         before.saturating_add(self.hour_so_far(slot, channel, bucket))
@@ -234,39 +248,22 @@ impl Windows {
         if hour > head || hour <= head - HOURS {
             return 0;
         }
-        let at = ring(hour, HOURS);
         match channel {
-            Channel::Requests => u64::from(self.hour_requests.row(slot)[at]),
-            Channel::Cost => u64::from(self.hour_cost.row(slot)[at]) * NANOS_AN_HOUR_UNIT,
+            Channel::Requests => self.hour_requests.get(slot, hour),
+            Channel::Cost => self.hour_cost.get(slot, hour) * NANOS_AN_HOUR_UNIT,
             Channel::Tokens | Channel::Strange => 0,
         }
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let words = [
-            &self.minutes,
-            &self.requests,
-            &self.tokens,
-            &self.strange,
-            &self.hour_requests,
-            &self.hour_cost,
-        ];
-        self.head.bytes() + self.cost.bytes() + words.iter().map(|grid| grid.bytes()).sum::<usize>()
-    }
-}
-
-fn add(cell: &mut u32, amount: u64) {
-    *cell = cell.saturating_add(u32::try_from(amount).unwrap_or(u32::MAX));
-}
-
-fn ring(index: i64, length: i64) -> usize {
-    index.rem_euclid(length) as usize
-}
-
-/// Clears the cells after `head` up to and with `newest`.
-fn clear<T: Default>(cells: &mut [T], head: i64, newest: i64, length: i64) {
-    for index in (newest - length + 1).max(head + 1)..=newest {
-        cells[ring(index, length)] = T::default();
+        self.head.bytes()
+            + self.minutes.bytes()
+            + self.requests.bytes()
+            + self.tokens.bytes()
+            + self.cost.bytes()
+            + self.hour_requests.bytes()
+            + self.hour_cost.bytes()
+            + self.strange.len() * 2 * size_of::<((u32, i64), u32)>()
     }
 }
 
@@ -286,7 +283,7 @@ mod tests {
 
     fn windows() -> Windows {
         let mut windows = Windows::new();
-        windows.grow(START);
+        windows.begin(0, START);
         windows
     }
 

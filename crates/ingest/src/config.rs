@@ -18,15 +18,61 @@ pub struct KafkaConfig {
     /// A name for the cluster in the history's offsets; change it when you move to another one.
     #[serde(default = "default_cluster")]
     pub cluster: String,
-    /// Topics with usage events. A topic that does not exist yet is waited for.
+    /// Topics with usage events: names, or tables of a name and the format of its records. A
+    /// topic that does not exist yet is waited for.
     #[serde(default = "default_topics")]
-    pub topics: Vec<String>,
+    pub topics: Vec<TopicConfig>,
     /// The topic for records that could not be read.
     #[serde(default = "default_dead_letter_topic")]
     pub dead_letter_topic: String,
     /// Any property of librdkafka, for security and tuning; wins over our defaults.
     #[serde(default)]
     pub properties: BTreeMap<String, String>,
+}
+
+/// One topic: its name, or a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum TopicConfig {
+    /// A topic whose records say by what they look like which format they have.
+    Name(String),
+    /// A topic whose records have one format.
+    Table(TopicTable),
+}
+
+/// A topic and the format of its records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TopicTable {
+    /// The topic.
+    pub name: String,
+    /// The name of the format; without it each record is looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+}
+
+impl TopicConfig {
+    /// Returns the topic's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Name(name) => name,
+            Self::Table(table) => &table.name,
+        }
+    }
+
+    /// Returns the name of the format, where one is set.
+    pub fn format(&self) -> Option<&str> {
+        match self {
+            Self::Name(_) => None,
+            Self::Table(table) => table.format.as_deref(),
+        }
+    }
+}
+
+impl From<&str> for TopicConfig {
+    fn from(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
 }
 
 fn default_group() -> String {
@@ -37,7 +83,7 @@ fn default_cluster() -> String {
     "kafka".into()
 }
 
-fn default_topics() -> Vec<String> {
+fn default_topics() -> Vec<TopicConfig> {
     vec!["usage".into()]
 }
 

@@ -9,14 +9,14 @@ use async_trait::async_trait;
 use model::{EventSource, OffsetRange, Partition, Records, SourceError, Timestamp};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::Message;
+use rdkafka::message::{Headers, Message};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 use crate::group::{GroupContext, Positions};
-use crate::{Error, KafkaConfig};
+use crate::{Error, KafkaConfig, TopicConfig};
 
 /// Records of one batch, and how long the first of them waits for company.
 const BATCH_RECORDS: usize = 4096;
@@ -77,7 +77,7 @@ impl KafkaSource {
             .consumer()
             .create_with_context(context)
             .map_err(Error::Setup)?;
-        let topics: Vec<&str> = config.topics.iter().map(String::as_str).collect();
+        let topics: Vec<&str> = config.topics.iter().map(TopicConfig::name).collect();
         consumer.subscribe(&topics).map_err(Error::Setup)?;
 
         let (batch_sender, batches) = mpsc::channel(CHANNEL_BATCHES);
@@ -93,7 +93,7 @@ impl KafkaSource {
             commands: command_receiver,
             caught_up: caught_up.clone(),
             lag: lag.clone(),
-            topics: config.topics.clone(),
+            topics: topics.into_iter().map(str::to_owned).collect(),
             brokers: config.brokers.clone(),
             gathered: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -294,7 +294,11 @@ impl Poller {
                             .or_insert_with(|| Records::new(partition, start));
                         let time = message.timestamp().to_millis().filter(|&millis| millis > 0);
                         let payload = message.payload().unwrap_or_default();
-                        records.push(offset, time.map(Timestamp::from_millis), payload);
+                        let time = time.map(Timestamp::from_millis);
+                        let headers = message.headers().into_iter().flat_map(Headers::iter);
+                        let headers =
+                            headers.map(|header| (header.key, header.value.unwrap_or_default()));
+                        records.push_with_headers(offset, time, payload, headers);
                     }
                 }
                 Some(Err(KafkaError::PartitionEOF(number))) => self.reached_end(number),

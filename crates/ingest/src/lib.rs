@@ -21,7 +21,7 @@ mod registry;
 mod sink;
 
 pub use broker::EmbeddedBroker;
-pub use config::KafkaConfig;
+pub use config::{KafkaConfig, TopicConfig, TopicTable};
 pub use consumer::{KafkaSource, StopAt};
 pub use error::Error;
 pub use poll::{

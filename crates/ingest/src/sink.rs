@@ -7,7 +7,7 @@ use model::{RecordSink, SourceError};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
-use crate::{Error, KafkaConfig};
+use crate::{Error, KafkaConfig, TopicConfig};
 
 /// Records that wait for an acknowledgement at a time.
 const IN_FLIGHT: usize = 2_000;
@@ -41,10 +41,11 @@ impl KafkaSink {
                 brokers: config.brokers.clone(),
                 source,
             })?;
-        let partitions_of = |name: &String| {
+        let partitions_of = |topic: &TopicConfig| {
+            let name = topic.name();
             let topic = metadata.topics().iter().find(|topic| topic.name() == name);
             (
-                name.clone(),
+                name.to_owned(),
                 topic.map_or(0, |topic| topic.partitions().len()),
             )
         };

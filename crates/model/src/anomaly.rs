@@ -59,6 +59,8 @@ pub enum Detector {
     Dormancy,
     /// A key without a history that does more than new keys do.
     Newborn,
+    /// Many keys of one account that nobody has heard of before.
+    Flood,
     /// What the inventory forbids.
     Rule,
     /// Several keys at once, linked by what they share.

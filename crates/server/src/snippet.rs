@@ -1,6 +1,6 @@
 //! Commands and queries to copy: what a feed said stays inside its quotes.
 
-use model::{Action, ActionState, Alert, Entity, IncidentId, Metric, Timestamp};
+use model::{Action, ActionState, Alert, Entity, EntityLevel, IncidentId, Metric, Timestamp};
 
 use crate::format::is_hidden;
 
@@ -37,14 +37,27 @@ pub(crate) fn reproduce(alert: &Alert) -> String {
         Metric::Tokens => "sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0))",
         Metric::Cost => "sum(cost_usd)",
     };
+    let mut conditions = vec![equals("provider", &alert.provider)];
+    if alert.entity_level != EntityLevel::Provider {
+        conditions.push(equals("account", &alert.account));
+    }
+    match alert.entity_level {
+        EntityLevel::Key => conditions.push(equals("key_id", &alert.key_id)),
+        EntityLevel::Project | EntityLevel::Service => {
+            let named =
+                |column, name: &Option<String>| equals(column, name.as_deref().unwrap_or_default());
+            conditions.push(named("project", &alert.project));
+            if alert.entity_level == EntityLevel::Service {
+                conditions.push(named("service", &alert.service));
+            }
+        }
+        EntityLevel::Account | EntityLevel::Provider => {}
+    }
+    conditions.push(format!("event_time >= {}", sql_time(alert.window_start)));
+    conditions.push(format!("event_time < {}", sql_time(alert.window_end)));
     format!(
-        "SELECT {sum} AS observed\nFROM usage_events\nWHERE {}\n  AND {}\n  AND {}\n  \
-         AND event_time >= {}\n  AND event_time < {};",
-        equals("provider", &alert.provider),
-        equals("account", &alert.account),
-        equals("key_id", &alert.key_id),
-        sql_time(alert.window_start),
-        sql_time(alert.window_end),
+        "SELECT {sum} AS observed\nFROM usage_events\nWHERE {};",
+        conditions.join("\n  AND ")
     )
 }
 

@@ -130,9 +130,9 @@ pub(crate) struct BacktestArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DecodeArgs {
-    /// The format of the payloads.
-    #[arg(long, default_value = "native", value_name = "NAME")]
-    pub(crate) format: String,
+    /// The format of the payloads; without it each is looked at.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) format: Option<String>,
     /// A Kafka header of the records.
     #[arg(long, value_name = "K=V")]
     pub(crate) header: Vec<String>,
@@ -145,7 +145,7 @@ pub(crate) struct DecodeArgs {
     /// Where dead letters go as JSON lines; else stderr.
     #[arg(long, value_name = "OUT")]
     pub(crate) rejects: Option<PathBuf>,
-    /// Files: one JSON document, or one payload a line. `-` is stdin.
+    /// Files: one payload, or one JSON document a line. `-` is stdin.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 }

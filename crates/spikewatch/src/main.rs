@@ -7,6 +7,7 @@ mod casebook_tables;
 mod cli;
 mod commands;
 mod config;
+mod decoding;
 mod exit;
 mod files;
 mod lake;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use casebook::Casebook;
-use codec::{Codec, FingerprintSecret};
+use codec::FingerprintSecret;
 use columns::LiveRows;
 use detector::KeyDirectory;
 use history::{History, LiveSocket};
@@ -23,7 +23,7 @@ use tracing::warn;
 
 use crate::config::Config;
 use crate::lock::{DataDirLock, make_data_dir};
-use crate::{files, networks, process};
+use crate::{decoding, files, process};
 
 /// Everything that one service consists of, ready to run.
 pub(crate) struct Service {
@@ -48,7 +48,7 @@ pub(crate) struct Choices {
 /// Opens everything a service needs, in the order in which it can fail most cheaply.
 pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Result<Service> {
     // Before anything is made: a file that cannot be used is a wrong configuration.
-    let networks = networks::open(config)?;
+    let codec = decoding::codec(config)?;
     let lock = DataDirLock::take(&config.data_dir)?;
     let secret = fingerprint_secret(&config.fingerprint_secret_file())?;
     let channels = notify::channels(config.notify.clone()).context("set up [notify]")?;
@@ -71,7 +71,7 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
     };
     let app_vitals = AppVitals::new(vitals.clone(), source.lag());
     let stages = Stages::new(
-        Codec::new(secret).with_networks(networks),
+        codec.with_secret(secret),
         config.detector.clone(),
         Arc::new(KeyDirectory::new(&inventory)),
         Grouping::ByPartition,

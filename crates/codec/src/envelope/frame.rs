@@ -26,6 +26,10 @@ pub(super) fn unframe<'p>(
         let detail = "AWS Glue frames the record, which is not read yet";
         return Err(Rejection::new(Reason::Framing, detail));
     }
+    if let [0, _, _, _, _] = payload {
+        let detail = "a schema registry frames nothing";
+        return Err(Rejection::new(Reason::Framing, detail));
+    }
     // Zero bytes between letters are UTF-16, which is told by its encoding.
     let Some((id, rest)) = SchemaId::in_frame(payload) else {
         return Ok(None);

@@ -53,12 +53,12 @@ pub(crate) fn native(rows: &mut Rows<'_>) {
     let payload = rows.record.payload;
     let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
     let read = check_length(payload).and_then(|()| native::read(text_of(payload)?));
-    match read {
-        Ok(row) => {
-            rows.is(formats::Format::Native, Confidence::Set);
-            rows.push_row(row);
-        }
-        Err(rejection) => rows.fail(rows.record.payload, rejection),
+    let taken = read.and_then(|row| {
+        rows.is(formats::Format::Native, Confidence::Set);
+        rows.push_row(row)
+    });
+    if let Err(rejection) = taken {
+        rows.fail(rows.record.payload, rejection);
     }
 }
 
@@ -98,10 +98,14 @@ pub(crate) fn record(rows: &mut Rows<'_>) {
         rows.context = context;
     }
     match SchemaId::in_headers(headers) {
-        Some(id) => match frame::read(rows.codec.schemas(), &id, payload) {
-            Ok(json) => bytes(rows, &json, 0),
-            Err(rejection) => rows.fail(payload, rejection),
-        },
+        Some(id) => {
+            let read = frame::read(rows.codec.schemas(), &id, payload);
+            match read.and_then(|json| charge(rows, json)) {
+                Ok(json) => bytes(rows, &json, 0),
+                // What is framed has no text to show.
+                Err(rejection) => rows.fail(b"", rejection),
+            }
+        }
         None => bytes(rows, payload, 0),
     }
 }
@@ -142,7 +146,18 @@ fn unpack<'p>(
         let unpacked = unpack::gzip(payload, &mut rows.budget_bytes)?;
         return Ok(Some(Cow::Owned(unpacked)));
     }
-    frame::unframe(rows.codec.schemas(), payload)
+    let unframed = frame::unframe(rows.codec.schemas(), payload)?;
+    unframed.map(|json| charge(rows, json)).transpose()
+}
+
+/// Takes from the budget what a schema made of a payload.
+fn charge<'p>(rows: &mut Rows<'_>, json: Cow<'p, [u8]>) -> Result<Cow<'p, [u8]>, Rejection> {
+    if let Cow::Owned(written) = &json {
+        let rest = rows.budget_bytes.checked_sub(written.len());
+        rows.budget_bytes = rest.unwrap_or(0);
+        rest.ok_or_else(unpack::too_large)?;
+    }
+    Ok(json)
 }
 
 /// Writes an OTLP batch in protobuf as JSON, where the payload is one or the settings say so.
@@ -202,10 +217,6 @@ fn document(rows: &mut Rows<'_>, payload: &[u8], layers: usize) {
         let rejection = Rejection::new(Reason::Empty, "the record has no value");
         return rows.fail(payload, rejection);
     }
-    let text = match text_of(payload) {
-        Ok(text) => text,
-        Err(rejection) => return rows.fail(payload, rejection),
-    };
     // The envelope's texts may come into a row from outside of this text.
     let outside = [&rows.context.id, &rows.context.subject];
     let look = Redactor::needs_look(payload)
@@ -214,36 +225,53 @@ fn document(rows: &mut Rows<'_>, payload: &[u8], layers: usize) {
             Redactor::needs_look(text.as_bytes())
         });
     let before = std::mem::replace(&mut rows.look, look);
-    match Tree::parse(text) {
+    match parse(payload) {
         Ok(tree) => value(rows, tree.root(), layers),
         // Its headers are in clear and have keys without shape: none of it is kept.
-        Err(_) if let Some(rejection) = formats::refuse_origin(text) => rows.fail(b"", rejection),
-        Err(_) if is_one_a_line(text) => {
-            for line in text.lines().filter(|line| !line.trim().is_empty()) {
-                match Tree::parse(line) {
+        Err(_) if let Some(rejection) = origin(payload) => rows.fail(b"", rejection),
+        Err(_) if is_one_a_line(payload) => {
+            for line in lines(payload) {
+                match parse(line) {
                     Ok(tree) => value(rows, tree.root(), layers),
-                    Err(rejection) => rows.fail(line.as_bytes(), rejection),
+                    Err(_) if !rows.goes_on() => break,
+                    Err(rejection) => rows.fail(line, rejection),
                 }
             }
         }
-        Err(_) if table::read(rows, text) => {}
+        Err(_) if table::read(rows, payload) => {}
         Err(rejection) => rows.fail(payload, rejection),
     }
     rows.look = before;
 }
 
+fn parse(payload: &[u8]) -> Result<Tree<'_>, Rejection> {
+    Tree::parse(text_of(payload)?)
+}
+
+fn origin(payload: &[u8]) -> Option<Rejection> {
+    formats::refuse_origin(std::str::from_utf8(payload).ok()?)
+}
+
+/// Iterates over the lines that are not blank; one that is no UTF-8 leaves the others alone.
+fn lines(payload: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    let lines = payload.split(|byte| *byte == b'\n');
+    lines
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty())
+}
+
 /// Returns whether a text that is no document is a list of documents, one a line.
 ///
 /// The first line of one document that was printed over many lines is its bracket alone.
-fn is_one_a_line(text: &str) -> bool {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+fn is_one_a_line(payload: &[u8]) -> bool {
+    let mut lines = lines(payload);
     let printed = lines
         .clone()
         .next()
-        .is_none_or(|line| matches!(line, "{" | "["));
+        .is_none_or(|line| matches!(line, b"{" | b"["));
     !printed
         && lines.clone().nth(1).is_some()
-        && lines.any(|line| line.starts_with('{') && Tree::parse(line).is_ok())
+        && lines.any(|line| line.starts_with(b"{") && parse(line).is_ok())
 }
 
 fn value(rows: &mut Rows<'_>, json: Json<'_>, layers: usize) {
@@ -287,10 +315,10 @@ pub(super) fn element(rows: &mut Rows<'_>, json: Json<'_>, layers: usize) -> Res
             Err(Rejection::new(Reason::Shape, detail))
         }
         None => {
-            let row = native::read(json.raw())?;
+            let mut row = native::read(json.raw())?;
+            native::adopt_key(&mut row);
             rows.is(formats::Format::Native, Confidence::Certain);
-            rows.push_row(row);
-            Ok(())
+            rows.push_row(row)
         }
     }
 }

@@ -23,27 +23,32 @@ const MAX_NAME_BYTES: usize = 256;
 /// The separators of values that are seen.
 const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
 
-/// Reads a text as a table, and returns whether it is one.
+/// Reads a record as a table, and returns whether it is one.
 ///
 /// It is one where its header has the names of a format, or where the settings have a mapping.
-pub(super) fn read(rows: &mut Rows<'_>, text: &str) -> bool {
-    let Some(separator) = separator_of(text) else {
+pub(super) fn read(rows: &mut Rows<'_>, bytes: &[u8]) -> bool {
+    let Some(separator) = separator_of(bytes) else {
         return false;
     };
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(separator)
         .has_headers(false)
         .flexible(true)
-        .from_reader(text.as_bytes());
+        .from_reader(bytes);
     let mut values = StringRecord::new();
     let mut line = 0..0;
+    // A row that is no UTF-8 is an error of its own and leaves the others alone.
     let mut next = |values: &mut StringRecord| {
         let start = line.end;
-        let read = reader.read_record(values).unwrap_or(false);
+        let read = reader.read_record(values);
         line = start..usize::try_from(reader.position().byte()).unwrap_or(start);
-        read.then(|| line.clone())
+        match read {
+            Ok(false) => None,
+            Ok(true) => Some((line.clone(), true)),
+            Err(_) => Some((line.clone(), false)).filter(|(line, _)| !line.is_empty()),
+        }
     };
-    if next(&mut values).is_none() {
+    if !next(&mut values).is_some_and(|(_, is_text)| is_text) {
         return false;
     }
     let Some(mut page) = Page::under(&values) else {
@@ -58,9 +63,14 @@ pub(super) fn read(rows: &mut Rows<'_>, text: &str) -> bool {
     let Some((decoder, confidence)) = decoder_of(rows, &page.example(first)) else {
         return false;
     };
-    while let Some(place) = line {
+    while let Some((place, is_text)) = line {
+        if !rows.goes_on() {
+            break;
+        }
         rows.is(decoder.format, confidence);
-        let read = if values.len() == page.names.len() {
+        let read = if !is_text {
+            Err(Rejection::new(Reason::Encoding, "a row is not UTF-8"))
+        } else if values.len() == page.names.len() {
             (decoder.decode)(rows, page.row(&values).root())
         } else {
             let (seen, named) = (values.len(), page.names.len());
@@ -68,8 +78,8 @@ pub(super) fn read(rows: &mut Rows<'_>, text: &str) -> bool {
             Err(Rejection::new(Reason::Shape, detail))
         };
         if let Err(rejection) = read {
-            let line = text.get(place).unwrap_or_default();
-            rows.fail(line.trim().as_bytes(), rejection);
+            let line = bytes.get(place).unwrap_or_default();
+            rows.fail(line.trim_ascii(), rejection);
         }
         line = next(&mut values);
     }
@@ -77,9 +87,9 @@ pub(super) fn read(rows: &mut Rows<'_>, text: &str) -> bool {
 }
 
 /// Returns what separates the names of the header, if it looks like one.
-fn separator_of(text: &str) -> Option<u8> {
-    let text = text.trim_start();
-    let header = text.lines().next()?;
+fn separator_of(bytes: &[u8]) -> Option<u8> {
+    let header = bytes.trim_ascii_start().split(|byte| *byte == b'\n').next();
+    let header = std::str::from_utf8(header?).ok()?;
     let starts = header.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '"'));
     let count = |separator: &u8| header.bytes().filter(|byte| byte == separator).count();
     let separator = SEPARATORS.into_iter().max_by_key(count)?;
@@ -100,6 +110,9 @@ fn decoder_of(rows: &Rows<'_>, row: &Tree<'_>) -> Option<(&'static Decoder, Conf
 struct Page {
     text: String,
     names: Vec<Range<usize>>,
+    /// Whether another column has the same name: such a value is kept although it is empty, so
+    /// that it is seen that there are two.
+    twice: Vec<bool>,
     names_end: usize,
 }
 
@@ -119,29 +132,38 @@ impl Page {
             text.push_str(name);
             names.push(start..text.len());
         }
+        let name = |at: usize| text.get(names.get(at).cloned()?);
+        let mut order: Vec<usize> = (0..names.len()).collect();
+        order.sort_unstable_by_key(|at| name(*at));
+        let mut twice = vec![false; names.len()];
+        for pair in order
+            .windows(2)
+            .filter(|pair| name(pair[0]) == name(pair[1]))
+        {
+            for at in pair {
+                twice[*at] = true;
+            }
+        }
         Some(Self {
             names_end: text.len(),
             text,
             names,
+            twice,
         })
     }
 
     /// Returns a row as a document that has every name.
     fn example(&mut self, values: &StringRecord) -> Tree<'_> {
-        self.document(values, |_| true)
+        self.document(values, true)
     }
 
     /// Returns a row as a document of its values; most columns of an export are empty, and what is
     /// not there need not be walked past by each of a decoder's looks.
     fn row(&mut self, values: &StringRecord) -> Tree<'_> {
-        self.document(values, |value| !value.is_empty())
+        self.document(values, false)
     }
 
-    fn document(
-        &mut self,
-        values: &StringRecord,
-        is_kept: impl Fn(&Range<usize>) -> bool,
-    ) -> Tree<'_> {
+    fn document(&mut self, values: &StringRecord, with_empty: bool) -> Tree<'_> {
         self.text.truncate(self.names_end);
         let start = self.names_end;
         self.text.push_str(values.as_slice());
@@ -149,8 +171,10 @@ impl Page {
             Some(value) => start + value.start..start + value.end,
             None => start..start,
         });
-        let members = self.names.iter().cloned().zip(places);
-        let members = members.filter(|(_, value)| is_kept(value));
+        let columns = self.names.iter().zip(&self.twice).zip(places);
+        let members = columns
+            .filter(|((_, twice), value)| with_empty || **twice || !value.is_empty())
+            .map(|((name, _), value)| (name.clone(), value));
         Tree::of_row(&self.text, start..self.text.len(), members)
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn base64(packed: &str, budget_bytes: &mut usize) -> Result<Vec<u8>, 
         .map_err(|_| Rejection::new(Reason::Compressed, "the data is not base64"))
 }
 
-fn too_large() -> Rejection {
+pub(super) fn too_large() -> Rejection {
     let detail = format!("the record unpacks to more than {MAX_UNPACKED_BYTES} bytes");
     Rejection::new(Reason::TooLarge, detail)
 }

@@ -14,12 +14,14 @@ const PAGES: [&str; 4] = ["records", "Records", "data", "result"];
 /// Reads what is wrapped, and returns whether anything was.
 ///
 /// # Errors
-/// [`Reason::Shape`] beyond three layers, [`Reason::Compressed`] for data that is no base64.
+/// [`Reason::Shape`] beyond three layers, [`Reason::Compressed`] for data that is no base64,
+/// [`Reason::DuplicateField`] for a wrapper with a list or an id that is given twice.
 pub(super) fn open(rows: &mut Rows<'_>, json: Json<'_>, layers: usize) -> Result<bool, Rejection> {
     let each = |rows: &mut Rows<'_>, items: Json<'_>| {
         if layers >= MAX_LAYERS {
             return Err(too_many_layers());
         }
+        json.tree().unambiguous()?;
         let mut items = items.items().peekable();
         if items.peek().is_none() {
             let detail = "the list of events is empty";
@@ -32,7 +34,9 @@ pub(super) fn open(rows: &mut Rows<'_>, json: Json<'_>, layers: usize) -> Result
         return each(rows, json);
     }
     if cloud_events::is_event(json) {
-        let before = rows.enter(cloud_events::from_event(json));
+        let context = cloud_events::from_event(json);
+        json.tree().unambiguous()?;
+        let before = rows.enter(context);
         let read = event_data(rows, json, layers);
         rows.context = before;
         return read.map(|()| true);
@@ -42,6 +46,7 @@ pub(super) fn open(rows: &mut Rows<'_>, json: Json<'_>, layers: usize) -> Result
         return each(rows, page);
     }
     if json.get("detail").is_object() && json.has("detail-type") {
+        json.tree().unambiguous()?;
         return inside(rows, json.get("detail"), layers).map(|()| true);
     }
     // Pub/Sub pushes `message`, its pull and its Kafka connector give the message itself.
@@ -57,6 +62,7 @@ pub(super) fn open(rows: &mut Rows<'_>, json: Json<'_>, layers: usize) -> Result
     context.id = id.label().map(|id| format!("pubsub#{id}"));
     let published = message.first(&["publishTime", "publish_time"]).str();
     context.time = published.and_then(|time| instant::parse(time).ok().flatten());
+    json.tree().unambiguous()?;
     let before = rows.enter(context);
     let read = packed(rows, data, layers);
     rows.context = before;

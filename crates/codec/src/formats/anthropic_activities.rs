@@ -6,7 +6,6 @@
 
 use model::TextField;
 
-use super::inventory::extra;
 use super::{Confidence, Decoder, Format};
 use crate::draft::Draft;
 use crate::json::Json;
@@ -61,7 +60,7 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
     draft.text(TextField::Workspace, json.get("workspace_id"));
     set_actor(&mut draft, json.get("actor"));
     if let Some(target) = json.first(&TARGETS).label() {
-        extra(&mut draft, "target", target);
+        draft.extra_text("target", target);
     }
     for (name, value) in json.members() {
         if !COMMON.contains(&name) && KEPT_ENDINGS.iter().any(|end| name.ends_with(end)) {

@@ -35,43 +35,69 @@ fn signature(json: Json<'_>) -> Option<Confidence> {
 }
 
 fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
+    let entry = Entry::of(json);
     rows.each(json.get("model_breakdown").items(), |rows, line| {
-        read(rows, json, line)
+        read(rows, &entry, line)
     });
     Ok(())
 }
 
-fn read<'t>(rows: &mut Rows<'_>, entry: Json<'t>, line: Json<'t>) -> Result<(), Rejection> {
-    let actor = entry.get("actor");
+/// What all lines of an entry share, looked up once.
+struct Entry<'t> {
+    date: Json<'t>,
+    organization: Json<'t>,
+    actor_type: Json<'t>,
+    key: Json<'t>,
+    email: Json<'t>,
+    others: [Json<'t>; OTHER_DIMENSIONS.len()],
+}
+
+impl<'t> Entry<'t> {
+    fn of(json: Json<'t>) -> Self {
+        let actor = json.get("actor");
+        Self {
+            date: json.get("date"),
+            organization: json.get("organization_id"),
+            actor_type: actor.get("type"),
+            key: actor.get("api_key_name"),
+            email: actor.get("email_address"),
+            others: OTHER_DIMENSIONS.map(|name| json.get(name)),
+        }
+    }
+}
+
+fn read<'t>(rows: &mut Rows<'_>, entry: &Entry<'t>, line: Json<'t>) -> Result<(), Rejection> {
     let mut draft = Draft::new("usage");
-    draft.time(entry.get("date"))?;
+    draft.time(entry.date)?;
     draft.row.time_start = draft.time;
     draft.row.time_end = draft.time.map(|start| start.plus(Timestamp::DAY));
     draft.set(TextField::Source, "provider");
     draft.set(TextField::Provider, "anthropic");
     draft.set(TextField::Service, "claude-code");
-    draft.text(TextField::Account, entry.get("organization_id"));
+    draft.text(TextField::Account, entry.organization);
     draft.text(TextField::Model, line.get("model"));
-    draft.extra("actor_type", actor.get("type"));
+    draft.extra("actor_type", entry.actor_type);
     // A key is known by its name here, and by nothing else.
-    let key = actor.get("api_key_name");
+    let key = entry.key;
     draft.text(TextField::Key, key);
     draft.text(TextField::KeyAlias, key);
-    draft.text(TextField::Principal, actor.get("email_address"));
-    if key.exists() {
+    draft.text(TextField::Principal, entry.email);
+    let named = key.label().is_some();
+    if named {
         draft.set(TextField::KeyKind, "alias");
     }
-    draft.set(TextField::Scope, if key.exists() { "key" } else { "org" });
+    draft.set(TextField::Scope, if named { "key" } else { "org" });
     draft.row.flags[FlagField::Aggregate as usize] = Some(true);
+    let who = [key, entry.email].into_iter().find(|who| who.exists());
     let mut parts = vec![
-        entry.get("date").raw(),
-        entry.get("organization_id").raw(),
-        actor.first(&["api_key_name", "email_address"]).raw(),
+        entry.date.raw(),
+        entry.organization.raw(),
+        who.map_or("", Json::raw),
         line.get("model").raw(),
     ];
-    for name in OTHER_DIMENSIONS {
-        draft.extra(name, entry.get(name));
-        parts.push(entry.get(name).raw());
+    for (name, value) in OTHER_DIMENSIONS.into_iter().zip(entry.others) {
+        draft.extra(name, value);
+        parts.push(value.raw());
     }
     let id = identity::of_line("anthropic.claude_code", &parts);
     draft.set(TextField::Id, id);

@@ -29,13 +29,25 @@ const DIMENSIONS: [(&str, TextField); 4] = [
 /// Dimensions that are no field of the event.
 const OTHER_DIMENSIONS: [&str; 4] = ["cost_type", "description", "token_type", "context_window"];
 
-/// A result by itself needs its amount too: `cost_type` is a name that others may have.
+/// A result by itself needs its amount and a dimension of Anthropic's too: others have a
+/// `cost_type`, and an amount that is none of cents.
 fn has_costs(json: Json<'_>) -> bool {
-    !json.has("cost_type") || json.get("amount").label().is_some()
+    const OWN: [&str; 5] = [
+        "starting_at",
+        "workspace_id",
+        "token_type",
+        "context_window",
+        "inference_geo",
+    ];
+    let own = || OWN.iter().any(|name| json.has(name));
+    !json.has("cost_type") || (json.get("amount").label().is_some() && own())
 }
 
-fn read<'t>(rows: &mut Rows<'_>, bucket: Json<'t>, result: Json<'t>) -> Result<(), Rejection> {
-    let (start, end) = (bucket.get("starting_at"), bucket.get("ending_at"));
+fn read<'t>(
+    rows: &mut Rows<'_>,
+    [start, end]: [Json<'t>; 2],
+    result: Json<'t>,
+) -> Result<(), Rejection> {
     let mut draft = Draft::new("cost");
     draft.span(start, end)?;
     draft.set(TextField::Source, "provider");
@@ -53,7 +65,7 @@ fn read<'t>(rows: &mut Rows<'_>, bucket: Json<'t>, result: Json<'t>) -> Result<(
     if let Some(tier) = result.get("service_tier").str() {
         draft.row.flags[FlagField::Batch as usize] = Some(tier == "batch");
     }
-    let workspace = result.get("workspace_id").exists();
+    let workspace = result.get("workspace_id").label().is_some();
     draft.scope(if workspace { "project" } else { "org" });
     set_cost(&mut draft, result.get("amount"), currency, "billing")?;
     let credit = draft.row.cost.is_some_and(|cost| cost < Nanos::default());

@@ -60,29 +60,34 @@ fn results_of_page<'t>(page: Json<'t>) -> Box<dyn Iterator<Item = Json<'t>> + 't
     Box::new(buckets.flat_map(|bucket| bucket.get("results").items()))
 }
 
-/// Reads the results of a page, of a bucket, or the one that there is: `read` gets the bucket, which
-/// has the times, and the result.
+/// Reads the results of a page, of a bucket, or the one that there is: `read` gets the bounds of the
+/// bucket, which are looked up once for all of its results, and the result.
 pub(super) fn decode<'t>(
     rows: &mut Rows<'_>,
     json: Json<'t>,
-    read: fn(&mut Rows<'_>, Json<'t>, Json<'t>) -> Result<(), Rejection>,
+    read: fn(&mut Rows<'_>, [Json<'t>; 2], Json<'t>) -> Result<(), Rejection>,
 ) -> Result<(), Rejection> {
+    let bounds = || ["starting_at", "ending_at"].map(|name| json.get(name));
     if json.get("data").is_array() {
         rows.each(json.get("data").items(), |rows, bucket| {
             decode(rows, bucket, read)
         });
     } else if json.get("results").is_array() {
+        let bounds = bounds();
         rows.each(json.get("results").items(), |rows, result| {
-            read(rows, json, result)
+            read(rows, bounds, result)
         });
     } else {
-        read(rows, json, json)?;
+        read(rows, bounds(), json)?;
     }
     Ok(())
 }
 
-fn read<'t>(rows: &mut Rows<'_>, bucket: Json<'t>, result: Json<'t>) -> Result<(), Rejection> {
-    let (start, end) = (bucket.get("starting_at"), bucket.get("ending_at"));
+fn read<'t>(
+    rows: &mut Rows<'_>,
+    [start, end]: [Json<'t>; 2],
+    result: Json<'t>,
+) -> Result<(), Rejection> {
     let mut draft = Draft::new("usage");
     draft.span(start, end)?;
     draft.set(TextField::Source, "provider");
@@ -100,10 +105,10 @@ fn read<'t>(rows: &mut Rows<'_>, bucket: Json<'t>, result: Json<'t>) -> Result<(
     if let Some(tier) = result.get("service_tier").str() {
         draft.row.flags[FlagField::Batch as usize] = Some(tier == "batch");
     }
-    if result.get("api_key_id").exists() {
+    if result.get("api_key_id").label().is_some() {
         draft.set(TextField::KeyKind, "provider_id");
         draft.scope("key");
-    } else if result.get("workspace_id").exists() {
+    } else if result.get("workspace_id").label().is_some() {
         draft.scope("project");
     } else {
         draft.scope("org");

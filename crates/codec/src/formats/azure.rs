@@ -1,6 +1,6 @@
 //! What the logs of Azure have in common.
 
-use model::{CountField, TextField};
+use model::TextField;
 
 use crate::draft::Draft;
 use crate::json::{Json, Tree};
@@ -81,12 +81,5 @@ pub(super) fn set_resource(draft: &mut Draft<'_>, id: &str) -> String {
 
 /// Sets how long a call took; a negative duration is a fault of the log.
 pub(super) fn set_latency(draft: &mut Draft<'_>, duration: Json<'_>) -> Result<(), Rejection> {
-    if let Some(millis) = duration.numeric().number()?
-        && (0.0..1e12).contains(&millis)
-    {
-        draft
-            .row
-            .set_count(CountField::LatencyMs, millis.round() as u64);
-    }
-    Ok(())
+    draft.latency_millis(duration.numeric())
 }

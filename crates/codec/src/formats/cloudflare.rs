@@ -33,7 +33,10 @@ const USERS: [&str; 5] = ["user_id", "userId", "user", "email", "customer_id"];
 
 fn signature(json: Json<'_>) -> Option<Confidence> {
     let json = inside(json);
-    let log = json.has("tokens_in") && (json.has("tokens_out") || json.has("cached"));
+    // Others count `tokens_in` and `tokens_out` too.
+    let log = json.has("tokens_in")
+        && json.has("created_at")
+        && (json.has("cached") || json.has("success") || json.has("status_code"));
     (log || is_line(json)).then_some(Confidence::Certain)
 }
 

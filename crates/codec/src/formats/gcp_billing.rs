@@ -50,7 +50,8 @@ fn signature(json: Json<'_>) -> Option<Confidence> {
 
 fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
     let dimensions = DIMENSIONS.map(|place| json.path(place));
-    let mut draft = line(json)?;
+    let line = line(json)?;
+    let mut draft = line.clone();
     let cost = json.get("cost");
     billing::amount(&mut draft, cost, json.get("currency"), None)?;
     billing::charge(&mut draft, json.get("cost_type"), cost);
@@ -65,10 +66,11 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
     draft.set(TextField::Id, id);
     rows.push(json, draft)?;
 
+    let currency = json.get("currency");
     rows.each(json.get("credits").items(), |rows, credit| {
-        let mut draft = line(json)?;
+        let mut draft = line.clone();
         let amount = credit.get("amount");
-        billing::amount(&mut draft, amount, json.get("currency"), None)?;
+        billing::amount(&mut draft, amount, currency, None)?;
         draft.set(TextField::Charge, "Credit");
         draft.extra("credit", credit.get("name"));
         draft.extra("credit_type", credit.get("type"));

@@ -11,7 +11,7 @@ use crate::draft::Draft;
 use crate::json::{Json, Unit};
 use crate::mapping::{Mapping, Target, at};
 use crate::meaning::tokens::{Convention, Tokens};
-use crate::meaning::{caller, instant, usage};
+use crate::meaning::{caller, http, instant, usage};
 use crate::rejection::Rejection;
 use crate::rows::Rows;
 
@@ -74,6 +74,28 @@ const TIMES: &[&str] = &[
     "response.createTime",
 ];
 
+/// Where the key is, from the safest name to the last.
+pub(crate) const KEYS: &[&str] = &[
+    "api_key_id",
+    "apiKeyId",
+    "key_id",
+    "keyId",
+    "api_key_hash",
+    "key_hash",
+    "virtual_key",
+    "virtual_key_id",
+    "api_key",
+    "apiKey",
+    "key",
+    "authorization",
+    "headers.authorization",
+    "headers.Authorization",
+    "headers.x-api-key",
+    "request.headers.authorization",
+    "request.headers.Authorization",
+    "request.headers.x-api-key",
+];
+
 /// What is text, by the names it is found under; the first that is there.
 const TEXTS: &[(TextField, &[&str])] = &[
     (
@@ -110,29 +132,7 @@ const TEXTS: &[(TextField, &[&str])] = &[
         &["workspace", "workspace_id", "workspaceId"],
     ),
     (TextField::Team, &["team", "team_id", "teamId"]),
-    (
-        TextField::Key,
-        &[
-            "api_key_id",
-            "apiKeyId",
-            "key_id",
-            "keyId",
-            "api_key_hash",
-            "key_hash",
-            "virtual_key",
-            "virtual_key_id",
-            "api_key",
-            "apiKey",
-            "key",
-            "authorization",
-            "headers.authorization",
-            "headers.Authorization",
-            "headers.x-api-key",
-            "request.headers.authorization",
-            "request.headers.Authorization",
-            "request.headers.x-api-key",
-        ],
-    ),
+    (TextField::Key, KEYS),
     (
         TextField::KeyAlias,
         &[
@@ -277,7 +277,10 @@ const LATENCIES: &[&str] = &[
 ];
 
 fn signature(json: Json<'_>) -> Option<Confidence> {
-    let flat = || FLAT.iter().any(|name| json.get(name).exists());
+    let any = |names: &[&str]| names.iter().any(|name| json.get(name).exists());
+    // The native event's own names, beside a time that is called otherwise.
+    let like_native = || any(&["input_tokens", "output_tokens"]) && any(&TIMES[1..]);
+    let flat = || any(FLAT) || (!json.has("time") && like_native());
     (usage_object(json).is_some() || flat()).then_some(Confidence::Likely)
 }
 
@@ -328,6 +331,7 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
     if let Some(mapping) = mapping {
         apply(mapping, json, &mut draft, &mut tokens)?;
     }
+    unwrap_key(&mut draft);
     draft.tokens(tokens)?;
     if draft.row.text(TextField::User).is_none()
         && let Some(subject) = rows.context.subject.clone()
@@ -359,16 +363,17 @@ fn set_texts<'t>(draft: &mut Draft<'t>, from: &Aliases<'_, 't>) {
             draft.text(*field, value);
         }
     }
-    if let Some(key) = draft.row.text[TextField::Key as usize].take() {
-        // One key has one fingerprint, with the word of the header and without.
-        let bare = key
-            .split_once(' ')
-            .filter(|(word, _)| word.eq_ignore_ascii_case("bearer"));
-        let bare = bare.map(|(_, bare)| bare.trim().to_owned());
-        draft.set(TextField::Key, bare.map_or(key, Into::into));
-    }
     if let Some(name) = from.find(Target::Text(TextField::Provider), PROVIDERS) {
         draft.provider(name);
+    }
+}
+
+/// Takes the word of a header off the key: one key has one fingerprint, with it and without. What
+/// stands where a key was taken out is nobody's.
+fn unwrap_key(draft: &mut Draft<'_>) {
+    let key = draft.row.text[TextField::Key as usize].take();
+    if let Some(bare) = key.as_deref().and_then(http::bare) {
+        draft.set(TextField::Key, bare.to_owned());
     }
 }
 

@@ -2,17 +2,33 @@
 
 use sha2::{Digest, Sha256};
 
+/// How much of each end of a part is looked at, in bytes; the longest names are ARNs of 2 KiB.
+const MAX_END_BYTES: usize = 4096;
+
 /// Returns an id that is the same whenever the same line of a report is read again, also with
 /// other amounts.
 ///
 /// A bucket that is still open is reported again with larger numbers: `parts` are its bounds and
 /// dimensions and nothing that is measured, so that what comes later replaces what was there.
+///
+/// Of a part that is longer than any name is, both ends and the length count: what stands once
+/// around a list is a part of each of its lines.
 pub(super) fn of_line(format: &str, parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         // The length keeps ("ab", "c") and ("a", "bc") apart.
         hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part.as_bytes());
+        let part = part.as_bytes();
+        let ends = part
+            .first_chunk::<MAX_END_BYTES>()
+            .zip(part.last_chunk::<MAX_END_BYTES>());
+        match ends.filter(|_| part.len() > 2 * MAX_END_BYTES) {
+            Some((start, end)) => {
+                hash.update(start);
+                hash.update(end);
+            }
+            None => hash.update(part),
+        }
     }
     let digest = hash.finalize();
     format!(

@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use model::{Reason, TextField, Timestamp};
 
 use super::identity;
-use crate::draft::{Draft, MAX_EXTRA, MAX_EXTRA_BYTES};
+use crate::draft::Draft;
 use crate::json::Json;
 use crate::meaning::instant;
 use crate::rejection::Rejection;
@@ -58,7 +58,7 @@ impl<'t> KeyDraft<'t> {
     ) -> Result<Option<Timestamp>, Rejection> {
         let moment = instant::read(json.get(name))?;
         if let Some(moment) = moment {
-            extra(&mut self.draft, name, moment.to_string());
+            self.draft.extra_text(name, moment.to_string());
         }
         Ok(moment)
     }
@@ -82,33 +82,17 @@ impl<'t> KeyDraft<'t> {
         json: Json<'t>,
         status: Option<&'t str>,
     ) -> Result<(), Rejection> {
-        let read_at = rows.context.time.or(rows.record.time);
+        let read_at = rows.context.time.or(rows.record_time());
         if read_at.is_none() {
             self.draft.time = self.latest;
         }
         let status = status.unwrap_or_default();
-        extra(&mut self.draft, "status", status);
+        self.draft.extra_text("status", status);
         let read_at = read_at.map(|time| time.to_string()).unwrap_or_default();
         let parts = [json.get("id").raw(), &read_at, status];
         let id = identity::of_line(format, &parts);
         self.draft.set(TextField::Id, id);
         rows.push(json, self.draft)
-    }
-}
-
-/// Keeps a text that is no value of the document.
-pub(super) fn extra<'t>(
-    draft: &mut Draft<'t>,
-    name: impl Into<Cow<'t, str>>,
-    text: impl Into<Cow<'t, str>>,
-) {
-    let (name, text) = (name.into(), text.into());
-    let fits = !text.is_empty()
-        && draft.row.extra.len() < MAX_EXTRA
-        && name.len() <= MAX_EXTRA_BYTES
-        && text.len() <= MAX_EXTRA_BYTES;
-    if fits {
-        draft.row.extra.push((name, text));
     }
 }
 
@@ -122,7 +106,7 @@ pub(super) fn details<'t>(draft: &mut Draft<'t>, prefix: &str, object: Json<'t>)
         };
         if value.is_array() {
             let items: Vec<_> = value.items().filter_map(Json::label).collect();
-            extra(draft, name, items.join(","));
+            draft.extra_text(name, items.join(","));
         } else {
             draft.extra(name, value);
         }

@@ -56,6 +56,8 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
     let mut names = calls.iter().map(|(name, _)| *name);
     rows.each(calls.iter().map(|(_, plugin)| *plugin), |rows, plugin| {
         let name = names.next().unwrap_or_default();
+        // Looked up by its name, one that is given twice is seen, and does not count twice.
+        json.get("ai").get(name);
         let mut draft = request(rows, json)?;
         if !PROXIES.contains(&name) {
             // The gateway itself asked a model, to transform a request or to judge it.

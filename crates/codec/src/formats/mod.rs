@@ -53,6 +53,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub(crate) use apisix::refuse_origin;
+pub(crate) use generic::KEYS;
 
 use crate::json::Json;
 use crate::rejection::Rejection;

@@ -7,7 +7,7 @@
 
 use model::{CountField, TextField};
 
-use super::inventory::{details, extra};
+use super::inventory::details;
 use super::{Confidence, Decoder, Format};
 use crate::draft::Draft;
 use crate::json::Json;
@@ -46,7 +46,7 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
     let kind = json.get("type").str().unwrap_or_default();
     let payload = json.get(kind);
     if let Some(target) = payload.get("id").label() {
-        extra(&mut draft, "target", target);
+        draft.extra_text("target", target);
     }
     for (name, value) in payload.members() {
         if name != "id" && !NESTED.iter().any(|(nested, _)| *nested == name) {

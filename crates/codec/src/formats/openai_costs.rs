@@ -7,7 +7,8 @@ use std::borrow::Cow;
 
 use model::{Nanos, TextField};
 
-use super::{Decoder, Format, identity, openai_usage};
+use super::openai_usage::{self, Bounds};
+use super::{Decoder, Format, identity};
 use crate::draft::Draft;
 use crate::json::{Json, Unit};
 use crate::rejection::Rejection;
@@ -27,8 +28,8 @@ const DIMENSIONS: [&str; 5] = [
     "api_source",
 ];
 
-fn read<'t>(rows: &mut Rows<'_>, bucket: Json<'t>, result: Json<'t>) -> Result<(), Rejection> {
-    let (start, end) = (bucket.get("start_time"), bucket.get("end_time"));
+fn read<'t>(rows: &mut Rows<'_>, bounds: Bounds<'t>, result: Json<'t>) -> Result<(), Rejection> {
+    let Bounds { start, end } = bounds;
     let (line_item, amount) = (result.get("line_item"), result.get("amount"));
     let mut draft = Draft::new("cost");
     draft.span(start, end)?;

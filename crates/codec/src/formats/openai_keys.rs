@@ -7,7 +7,7 @@
 
 use model::TextField;
 
-use super::inventory::{KeyDraft, extra};
+use super::inventory::KeyDraft;
 use super::{Confidence, Decoder, Format};
 use crate::json::Json;
 use crate::rejection::Rejection;
@@ -52,7 +52,7 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
     draft.text(TextField::Account, json.get("organization_id"));
     draft.text(TextField::KeyHint, json.get("redacted_value"));
     if let Some(class) = class_of(json) {
-        extra(draft, "class", class);
+        draft.extra_text("class", class);
     }
     // The owner of a project's key is inside of the member that its type names; that of an admin
     // key stands there itself.
@@ -71,7 +71,7 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
     draft.extra("owner_name", who.get("name"));
     draft.extra("owner_role", who.get("role"));
 
-    let read_at = rows.context.time.or(rows.record.time);
+    let read_at = rows.context.time.or(rows.record_time());
     let expired = expires.zip(read_at).is_some_and(|(end, now)| end <= now);
     let status = if json.get("deleted").flag() == Some(true) {
         "deleted"

@@ -64,30 +64,41 @@ pub(super) fn signature(json: Json<'_>, result: &str) -> Option<Confidence> {
 }
 
 /// Reads the results of a page, of a bucket, or the one that there is: `read` gets the result and
-/// what has its times.
+/// its bounds.
 pub(super) fn decode<'t>(
     rows: &mut Rows<'_>,
     json: Json<'t>,
-    read: fn(&mut Rows<'_>, Json<'t>, Json<'t>) -> Result<(), Rejection>,
+    read: fn(&mut Rows<'_>, Bounds<'t>, Json<'t>) -> Result<(), Rejection>,
 ) -> Result<(), Rejection> {
     match json.get("object").str() {
         Some("page") => rows.each(json.get("data").items(), |rows, bucket| {
             decode(rows, bucket, read)
         }),
-        Some("bucket") => rows.each(results_of(json), |rows, result| {
-            read(rows, bucket_of(result, json), result)
-        }),
-        _ => read(rows, json, json)?,
+        Some("bucket") => {
+            let bucket = Bounds::of(json);
+            rows.each(results_of(json), |rows, result| {
+                // Somebody may have written them into the result itself.
+                let own = Bounds::of(result);
+                let bounds = if own.start.exists() { own } else { bucket };
+                read(rows, bounds, result)
+            });
+        }
+        _ => read(rows, Bounds::of(json), json)?,
     }
     Ok(())
 }
 
-/// Returns what has the times: the result itself, where somebody wrote them into it.
-fn bucket_of<'t>(result: Json<'t>, bucket: Json<'t>) -> Json<'t> {
-    if result.get("start_time").exists() {
-        result
-    } else {
-        bucket
+/// The bounds of a bucket, looked up once for all of its results.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds<'t> {
+    pub(super) start: Json<'t>,
+    pub(super) end: Json<'t>,
+}
+
+impl<'t> Bounds<'t> {
+    fn of(json: Json<'t>) -> Self {
+        let [start, end] = ["start_time", "end_time"].map(|name| json.get(name));
+        Self { start, end }
     }
 }
 
@@ -96,12 +107,12 @@ fn results_of(bucket: Json<'_>) -> impl Iterator<Item = Json<'_>> {
     bucket.first(&["results", "result"]).items()
 }
 
-fn read<'t>(rows: &mut Rows<'_>, bucket: Json<'t>, result: Json<'t>) -> Result<(), Rejection> {
+fn read<'t>(rows: &mut Rows<'_>, bounds: Bounds<'t>, result: Json<'t>) -> Result<(), Rejection> {
     let object = result.get("object").str().unwrap_or_default();
     let endpoint = object
         .strip_prefix("organization.usage.")
         .map(|object| object.strip_suffix(".result").unwrap_or(object));
-    let (start, end) = (bucket.get("start_time"), bucket.get("end_time"));
+    let Bounds { start, end } = bounds;
     let mut draft = Draft::new("usage");
     draft.span(start, end)?;
     draft.set(TextField::Source, "provider");
@@ -142,10 +153,10 @@ fn read<'t>(rows: &mut Rows<'_>, bucket: Json<'t>, result: Json<'t>) -> Result<(
 
 /// Says what a line covers: the key it names, or all keys of a project or an organisation.
 pub(super) fn set_scope(draft: &mut Draft<'_>, result: Json<'_>) {
-    if result.get("api_key_id").exists() {
+    if result.get("api_key_id").label().is_some() {
         draft.set(TextField::KeyKind, "provider_id");
         draft.scope("key");
-    } else if result.get("project_id").exists() {
+    } else if result.get("project_id").label().is_some() {
         draft.scope("project");
     } else {
         draft.scope("org");

@@ -251,7 +251,7 @@ fn key(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
         TextField::Workspace,
         json.first(&["workspace_id", "workspaceId"]),
     );
-    let read_at = rows.context.time.or(rows.record.time);
+    let read_at = rows.context.time.or(rows.record_time());
     let mut expired = false;
     for (name, in_sdk) in MOMENTS {
         if let Some(moment) = instant::read(json.first(&[name, in_sdk]))? {

@@ -25,11 +25,6 @@ impl Inner<'_> {
             Self::Text(tree) => tree.root(),
         }
     }
-
-    /// Returns whether it was a text that was opened.
-    pub(crate) fn is_text(&self) -> bool {
-        matches!(self, Self::Text(_))
-    }
 }
 
 impl<'t> Json<'t> {

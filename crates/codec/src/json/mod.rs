@@ -27,7 +27,7 @@ pub(crate) const MAX_DEPTH: usize = 64;
 /// A parsed document: its nodes in the order of the text, a container before what is in it.
 ///
 /// A node is 32 bytes and stands for two bytes of text at least, so that a tree takes at most 16
-/// times its text, or twice that while the list grows. Texts with escapes are resolved into one
+/// times its text, or twice that while the list grows, and never more than [`MAX_NODES`]. Texts with escapes are resolved into one
 /// buffer that is never longer than the document.
 #[derive(Debug)]
 pub(crate) struct Tree<'a> {
@@ -41,6 +41,10 @@ pub(crate) struct Tree<'a> {
     /// The document that has this one in a text, and the node of the text.
     outer: Option<(&'a Tree<'a>, u32)>,
 }
+
+/// How many nodes a document may have: four times as many as an ordinary one of
+/// [`crate::rows::MAX_UNPACKED_BYTES`].
+pub(crate) const MAX_NODES: usize = 1 << 20;
 
 /// No node.
 const MISSING: u32 = u32::MAX;
@@ -117,9 +121,10 @@ impl<'a> Tree<'a> {
         let Some(twice) = self.ambiguous() else {
             return Ok(());
         };
-        let what = match twice.inner_if_any().is_text() {
-            true => "given twice, or has a name inside of its text twice",
-            false => "given twice",
+        // Without opening it: each row of a list comes here.
+        let what = match twice.raw().trim_start().starts_with(['{', '[']) {
+            true if twice.is_text() => "given twice, or has a name inside of its text twice",
+            _ => "given twice",
         };
         Err(twice.fault(Reason::DuplicateField, format_args!("{what}")))
     }

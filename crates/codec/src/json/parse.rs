@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use model::Reason;
 
-use super::{Kind, MAX_DEPTH, MISSING, Node, Span, Tree, UNESCAPED};
+use super::{Kind, MAX_DEPTH, MAX_NODES, MISSING, Node, Span, Tree, UNESCAPED};
 use crate::rejection::Rejection;
 
 impl<'a> Tree<'a> {
@@ -12,7 +12,7 @@ impl<'a> Tree<'a> {
     ///
     /// # Errors
     /// [`Reason::Json`] for what is no JSON, [`Reason::Shape`] for what nests deeper than
-    /// [`MAX_DEPTH`], [`Reason::TooLarge`] for 2 GiB and more.
+    /// [`MAX_DEPTH`], [`Reason::TooLarge`] for 2 GiB and more, and for more than [`MAX_NODES`].
     pub(crate) fn parse(text: &'a str) -> Result<Self, Rejection> {
         if text.len() >= UNESCAPED as usize {
             return Err(Rejection::new(Reason::TooLarge, "the document is too long"));
@@ -40,6 +40,11 @@ impl<'a> Tree<'a> {
             outer: None,
         })
     }
+}
+
+fn too_many_nodes() -> Rejection {
+    let detail = format!("the document has more than {MAX_NODES} values");
+    Rejection::new(Reason::TooLarge, detail)
 }
 
 const EMPTY: Span = Span { start: 0, len: 0 };
@@ -115,6 +120,9 @@ impl Parser<'_> {
                     }
                     self.at += 1;
                     self.space();
+                }
+                if self.nodes.len() >= MAX_NODES {
+                    return Err(too_many_nodes());
                 }
                 self.value(member, depth + 1)?;
                 self.space();

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
+use super::inner::Inner;
 use super::{Json, Tree, Unit};
 
 /// Builds the value that `serde_json` makes of the same text.
@@ -176,7 +177,7 @@ fn json_in_a_text_is_read_like_the_rest() {
     let tree = Tree::parse(text).unwrap();
     let root = tree.root();
     let inner = root.path(&["a", "data"]).inner().unwrap();
-    assert!(inner.is_text());
+    assert!(matches!(inner, Inner::Text(_)));
     let data = inner.json();
     assert_eq!(data.get("n").count().unwrap(), Some(7));
     let fault = data.get("bad").count().unwrap_err();

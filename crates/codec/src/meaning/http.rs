@@ -12,8 +12,11 @@ const CREDENTIALS: [&str; 6] = [
     "x-litellm-api-key",
 ];
 
-/// What gateways write where a credential was.
-const MASKS: [&str; 3] = ["REDACTED", "[REDACTED]", "-"];
+/// What gateways and collectors write where a credential was, among other words.
+const MASKS: [&str; 2] = ["redacted", "filtered"];
+
+/// The longest text that may be such a mask.
+const MAX_MASK_BYTES: usize = 64;
 
 /// Returns the path of a target or an address without its query, which may hold a key.
 pub(crate) fn path(target: &str) -> &str {
@@ -25,17 +28,12 @@ pub(crate) fn path(target: &str) -> &str {
 
 /// Returns the value of a header, whatever its case; of a list the first.
 pub(crate) fn header<'t>(headers: Json<'t>, name: &str) -> Option<&'t str> {
-    let mut found = headers
-        .members()
-        .filter(|(header, _)| header.eq_ignore_ascii_case(name))
-        .map(|(_, value)| {
-            if value.is_array() {
-                value.items().next()
-            } else {
-                Some(value)
-            }
-        });
-    found.next()??.label()
+    let value = headers.any_case(name);
+    if value.is_array() {
+        value.items().next()?.label()
+    } else {
+        value.label()
+    }
 }
 
 /// Returns the credential that the headers of a request have, without the word before it.
@@ -50,14 +48,16 @@ pub(crate) fn credential<'t>(headers: Json<'t>) -> Option<&'t str> {
 pub(crate) fn bare(credential: &str) -> Option<&str> {
     let credential = credential.trim();
     let bare = credential
-        .split_once(' ')
+        .split_once(char::is_whitespace)
         .filter(|(word, _)| word.eq_ignore_ascii_case("bearer"))
         .map_or(credential, |(_, bare)| bare.trim());
-    let masked = bare.is_empty()
-        || MASKS.contains(&bare)
-        || bare
-            .bytes()
-            .all(|byte| matches!(byte, b'*' | b'.' | b'x' | b'X'));
+    let masked = bare.len() <= MAX_MASK_BYTES && {
+        let small = bare.to_ascii_lowercase();
+        MASKS.iter().any(|mask| small.contains(mask))
+            || small
+                .chars()
+                .all(|character| matches!(character, '*' | '.' | 'x' | '-' | '•' | '…'))
+    };
     (!masked).then_some(bare)
 }
 
@@ -111,6 +111,8 @@ mod tests {
         check(r#"{"authorization":["abc","d"]}"#, Some("abc"));
         check(r#"{"authorization":"REDACTED","apikey":"d"}"#, Some("d"));
         check(r#"{"authorization":"Bearer ****"}"#, None);
+        check(r#"{"authorization":"Bearer\t<redacted>"}"#, None);
+        check(r#"{"authorization":"bearer\t abc "}"#, Some("abc"));
         check("{}", None);
         check(
             r#"{"authorization":"Bearer eyJa.eyJb.c","apikey":"d"}"#,

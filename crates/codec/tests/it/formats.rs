@@ -91,7 +91,8 @@ fn every_payload_is_told_from_all_other_formats_and_read_as_recorded() {
 fn every_folder_is_a_format() {
     for entry in fs::read_dir(payloads()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(Format::from_name(&name).is_ok(), "{name}");
+        let is_known = name == "malformed" || Format::from_name(&name).is_ok();
+        assert!(is_known, "{name}");
     }
 }
 

@@ -5,6 +5,7 @@
 mod envelopes;
 mod fixtures;
 mod formats;
+mod malformed;
 mod networks;
 mod otlp;
 mod prices;

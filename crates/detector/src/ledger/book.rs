@@ -60,11 +60,12 @@ impl Book {
         let slot = self.payers.len() as u32;
         self.slots.insert(payer.clone(), slot);
         self.payers.push(payer.clone());
-        self.parents.grow(parent);
-        self.amounts.grow(0);
-        self.head.grow(period as i32);
-        self.born.grow(period as i32);
-        self.settled.grow((period - 1) as i32);
+        let at = slot as usize;
+        self.parents.begin(at, parent);
+        self.amounts.begin(at, 0);
+        self.head.begin(at, period as i32);
+        self.born.begin(at, period as i32);
+        self.settled.begin(at, (period - 1) as i32);
         Some(slot)
     }
 

@@ -8,7 +8,7 @@ use model::{EntityLevel, TextField, Timestamp};
 use twox_hash::XxHash3_128;
 
 use super::grain::Grain;
-use crate::detector::text;
+use crate::rows::text;
 
 /// Lines are remembered by eight days of their period, 40 days and more of them: the month that
 /// is billed, and some days of the next.

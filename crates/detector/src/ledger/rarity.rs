@@ -96,7 +96,8 @@ impl Rarities {
 
     fn sums(&mut self, slot: u32) -> &mut Sums {
         while self.own.row_count() <= slot as usize {
-            self.own.grow(Sums::default());
+            let at = self.own.row_count();
+            self.own.begin(at, Sums::default());
         }
         &mut self.own.row_mut(slot as usize)[0]
     }

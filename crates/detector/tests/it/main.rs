@@ -1,5 +1,7 @@
 //! What the detector promises whatever the order, the cut or the key.
 
+mod allocated;
+mod bound;
 mod families;
 mod hostile;
 mod ledgers;

@@ -50,6 +50,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("object_store", &["history"]),
     ("parquet*", &["history"]),
     ("lettre", &["notify"]),
+    ("genai-prices", &["codec"]),
     ("maxminddb*", &["codec"]),
     ("sqlx*", &["casebook"]),
     ("axum*", &["server"]),

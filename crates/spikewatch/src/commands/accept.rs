@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use casebook::Acceptance;
-use model::{Alert, Clock, SystemClock, Timestamp};
+use model::{Alert, Clock, EntityLevel, SystemClock, Timestamp};
 
 use crate::cli::AcceptArgs;
 use crate::commands::{act, explain};
@@ -18,6 +19,13 @@ const NOTICE_MILLIS: i64 = Timestamp::MINUTE;
 pub(crate) async fn run(file: Option<&Path>, args: AcceptArgs) -> anyhow::Result<ExitCode> {
     let casebook = wiring::existing_casebook(&config::load(file)?).await?;
     let alert = explain::find_in(&casebook, &args.alert).await?;
+    if alert.entity_level != EntityLevel::Key {
+        bail!(
+            "{} is about {}: only what a key does can be accepted",
+            alert.alert_id,
+            alert.name()
+        );
+    }
     let now = SystemClock.now();
     let from = takes_effect(&alert, now);
     let question = format!(

@@ -5,15 +5,14 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use codec::{Codec, FingerprintSecret};
-use detector::{DetectorConfig, KeyDirectory};
+use detector::KeyDirectory;
 use model::{Alert, Anomaly, Inventory};
 use pipeline::{Grouping, Stages};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::BacktestArgs;
-use crate::{config, files, networks, wiring};
+use crate::{decoding, files, wiring};
 
 /// One judged window, as `--scores` writes it.
 #[derive(Serialize)]
@@ -34,29 +33,19 @@ struct Score<'a> {
 }
 
 pub(crate) async fn run(file: Option<&Path>, args: BacktestArgs) -> anyhow::Result<ExitCode> {
-    let config = config::load_or_default(file)?;
-    let (detector, networks, secret) = match &config {
-        Some(config) => (
-            config.detector.clone(),
-            networks::open(config)?,
-            wiring::fingerprint_secret(&config.fingerprint_secret_file())?,
-        ),
-        None => {
-            eprintln!("note: without --config keys are fingerprinted with the public test secret");
-            (
-                DetectorConfig::default(),
-                Arc::default(),
-                FingerprintSecret::public_test_secret(),
-            )
-        }
-    };
+    let (config, codec) = decoding::codec_for_files(file)?;
+    let detector = config.as_ref().map(|config| config.detector.clone());
     let inventory = match &args.inventory {
-        Some(path) => wiring::protected(files::inventory(path)?, &secret),
+        Some(path) => wiring::protected(files::inventory(path)?, codec.secret()),
         None => Inventory::default(),
     };
     let directory = Arc::new(KeyDirectory::new(&inventory));
-    let codec = Codec::new(secret).with_networks(networks);
-    let mut stages = Stages::new(codec, detector, directory, Grouping::All);
+    let mut stages = Stages::new(
+        codec,
+        detector.unwrap_or_default(),
+        directory,
+        Grouping::All,
+    );
     if args.scores.is_some() {
         stages = stages.with_scores();
     }

@@ -31,7 +31,7 @@ pub(crate) async fn alerts(file: Option<&Path>, args: ListArgs) -> anyhow::Resul
             alert.alert_id,
             alert.severity.as_str(),
             alert.account,
-            alert.key_id,
+            alert.name(),
             format!("{:.2}", alert.observed),
             alert.metric.unit(),
             alert.expected,

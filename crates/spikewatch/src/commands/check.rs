@@ -8,7 +8,7 @@ use ingest::KafkaSink;
 
 use crate::cli::CheckArgs;
 use crate::config::{self, Config};
-use crate::{files, networks, wiring};
+use crate::{decoding, files, networks, wiring};
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -16,6 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) async fn run(file: Option<&Path>, args: CheckArgs) -> anyhow::Result<ExitCode> {
     let config = config::load(file)?;
     let networks = networks::open(&config)?;
+    decoding::codec(&config)?;
     let name = config::find(file).unwrap_or_default();
     println!("ok    {} is understood", name.display());
     let mut failures = 0;

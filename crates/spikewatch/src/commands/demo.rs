@@ -223,7 +223,7 @@ fn hear(first_alerts: &FirstAlerts, simulation: &Simulation, alerts: &[Alert]) {
             alert.raised_at,
             alert.severity.as_str(),
             alert.account,
-            alert.key_id,
+            alert.name(),
             alert.observed,
             alert.metric.unit(),
             alert.expected,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use casebook::{AlertFilter, Casebook};
-use model::{Alert, SeriesPoint};
+use model::{Alert, EntityLevel, SeriesPoint};
 
 use crate::cli::ExplainArgs;
 use crate::{config, wiring};
@@ -85,13 +85,17 @@ fn explain(alert: &Alert) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(out, "{name:12} {value}");
     };
+    let subject = match alert.entity_level {
+        EntityLevel::Key => format!("key {}", alert.key_id),
+        _ => alert.name(),
+    };
     let _ = writeln!(
         out,
-        "{}  {} {} on key {} of {} ({})\n",
+        "{}  {} {} on {} of {} ({})\n",
         alert.alert_id,
         alert.severity.as_str(),
         state,
-        alert.key_id,
+        subject,
         or_unknown(&alert.account),
         or_unknown(&alert.provider),
     );

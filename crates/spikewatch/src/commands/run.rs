@@ -36,7 +36,7 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
                         revision = alert.revision,
                         severity = alert.severity.as_str(),
                         account = alert.account,
-                        key = alert.key_id,
+                        key = alert.name(),
                         "alert"
                     );
                 }

@@ -203,7 +203,7 @@ mod tests {
     fn the_smallest_file_is_accepted() {
         let (config, _) = parse(Path::new("test.toml"), SMALLEST).unwrap();
         config.validate(Path::new("test.toml")).unwrap();
-        assert_eq!(config.kafka.topics, ["usage"]);
+        assert_eq!(config.kafka.topics, ["usage".into()]);
     }
 
     #[test]

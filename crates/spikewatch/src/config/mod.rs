@@ -4,8 +4,10 @@ mod error;
 mod load;
 mod secrets;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use codec::{Format, Mapping};
 use detector::DetectorConfig;
 use history::{HistoryConfig, QueryLimits};
 use ingest::KafkaConfig;
@@ -38,6 +40,10 @@ pub(crate) struct Config {
     pub(crate) inventory: InventoryConfig,
     #[serde(default)]
     pub(crate) networks: NetworksConfig,
+    #[serde(default)]
+    pub(crate) formats: FormatsConfig,
+    #[serde(default)]
+    pub(crate) prices: PricesConfig,
     #[serde(default)]
     pub(crate) notify: NotifyConfig,
     #[serde(default)]
@@ -74,6 +80,37 @@ pub(crate) struct NetworksConfig {
     pub(crate) asn_file: Option<PathBuf>,
     /// A file in MaxMind's format with `country.iso_code`, read at start.
     pub(crate) country_file: Option<PathBuf>,
+}
+
+/// `[formats]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct FormatsConfig {
+    /// Where the fields are in the JSON of a topic, by the topic's name.
+    pub(crate) mappings: BTreeMap<String, Mapping>,
+    /// Attributes of OpenTelemetry's signals that name the key, the first that is there; without
+    /// it the usual ones.
+    pub(crate) key_attributes: Option<Vec<String>>,
+}
+
+/// `[prices]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PricesConfig {
+    /// Whether a price list says what tokens cost where their source does not.
+    pub(crate) enabled: bool,
+    /// Prices that go before the list's, in the form of LiteLLM's
+    /// `model_prices_and_context_window.json`, read at start.
+    pub(crate) override_file: Option<PathBuf>,
+}
+
+impl Default for PricesConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            override_file: None,
+        }
+    }
 }
 
 /// `[sql]`.
@@ -161,6 +198,18 @@ impl Config {
         if self.kafka.topics.is_empty() {
             return refuse("kafka.topics", "names no topic".to_owned());
         }
+        for (at, topic) in self.kafka.topics.iter().enumerate() {
+            if let Some(Err(err)) = topic.format().map(str::parse::<Format>) {
+                return refuse(&format!("kafka.topics[{at}].format"), err.to_string());
+            }
+        }
+        let names_topic = |name: &String| self.kafka.topics.iter().any(|t| t.name() == name);
+        if let Some(name) = self.formats.mappings.keys().find(|name| !names_topic(name)) {
+            return refuse(
+                &format!("formats.mappings.{name}"),
+                format!("\"{name}\" is none of kafka.topics"),
+            );
+        }
         if let Some(property) = self.kafka.refused_properties().first() {
             return refuse(
                 "kafka.properties",
@@ -185,6 +234,13 @@ impl Config {
             return refuse(
                 "detector.false_alerts_per_1000_key_days",
                 format!("{budget} is not between 0.001 and 1000"),
+            );
+        }
+        let max_keys = self.detector.max_keys_per_partition;
+        if !(1000..=100_000_000).contains(&max_keys) {
+            return refuse(
+                "detector.max_keys_per_partition",
+                format!("{max_keys} is not between 1000 and 100000000"),
             );
         }
         if let Err(err) = self.server.validate() {

@@ -7,14 +7,16 @@
 //! of the calls below it, and counting both would count everything twice.
 //! Source: open-telemetry/semantic-conventions-genai and the sources of those libraries.
 
+use std::borrow::Cow;
+
 use model::{CountField, FlagField, Quality, TextField};
 
 use super::Event;
 use super::names::*;
 use crate::draft::Draft;
 use crate::json::{Json, Tree, Unit};
-use crate::meaning::caller;
 use crate::meaning::tokens::{Convention, Tokens};
+use crate::meaning::{caller, http};
 use crate::rejection::Rejection;
 use crate::rows::Rows;
 
@@ -139,10 +141,15 @@ pub(in super::super) fn identify<'t>(
     }
     let mut names = rows.codec.key_attributes();
     let found = names.find_map(|name| {
-        let header = || rows.record.headers.text(name).map(str::to_owned);
         let attribute = event.get(name).and_then(|value| value.label());
-        let key = attribute.map(str::to_owned).or_else(header)?;
-        Some((name, bare(&key)?.to_owned()))
+        let key: Cow<'t, str> = match attribute {
+            // It may be the resource's, and as long as the record: no copy for each span.
+            Some(key) => http::bare(key)?.into(),
+            None => http::bare(rows.record.headers.text(name)?)?
+                .to_owned()
+                .into(),
+        };
+        Some((name, key))
     });
     let Some((name, key)) = found else {
         return;
@@ -160,19 +167,6 @@ pub(in super::super) fn identify<'t>(
         draft.set(TextField::KeyKind, kind);
     }
     draft.set(TextField::Key, key);
-}
-
-/// Returns a key without the word of the header, unless somebody took it out before.
-fn bare(key: &str) -> Option<&str> {
-    let bare = match key.split_once(' ') {
-        Some((word, bare)) if word.eq_ignore_ascii_case("bearer") => bare.trim(),
-        _ => key.trim(),
-    };
-    let small = bare.to_ascii_lowercase();
-    let taken_out = small.contains("redacted")
-        || small.contains("filtered")
-        || small.bytes().all(|byte| matches!(byte, b'*' | b'x' | b'.'));
-    (!taken_out).then_some(bare)
 }
 
 /// Says who saw the call.

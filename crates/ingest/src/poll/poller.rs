@@ -230,6 +230,8 @@ impl Poller {
     }
 
     /// Asks each feed for its smallest page and produces nothing, for `spikewatch check`.
+    ///
+    /// It has the patience of the settings: set `limits.max_attempts` to 1 for a quick answer.
     pub async fn probe(&mut self) -> Vec<(String, Result<(), PollError>)> {
         let now = self.doors.clock.now().millis();
         let mut outcomes = Vec::new();

@@ -1,5 +1,7 @@
 //! The inventory: which keys there are, and what was announced about them.
 
+use std::collections::BTreeMap;
+
 use model::{Alert, Change, Entity, Inventory, KeyEntry, LEVEL_ACCEPTED, Timestamp};
 use sha2::{Digest, Sha256};
 use sqlx::SqliteConnection;
@@ -124,17 +126,27 @@ impl Casebook {
         })
     }
 
-    /// Returns every key of the inventory by provider, account and key.
+    /// Returns every key of the inventory by provider, account and key: what was put there, and
+    /// keys that lists and audit logs of their providers named.
     ///
     /// # Errors
     /// When the casebook cannot be read.
     pub async fn keys(&self) -> Result<Vec<KeyEntry>, Error> {
-        let keys: Vec<String> =
+        let bodies: Vec<String> =
             sqlx::query_scalar("SELECT body FROM keys ORDER BY provider, account, key_id")
                 .fetch_all(self.readers())
                 .await
                 .doing("read keys")?;
-        keys.iter().map(|body| from_json("a key", body)).collect()
+        let mut keys = BTreeMap::new();
+        for body in &bodies {
+            let entry: KeyEntry = from_json("a key", body)?;
+            keys.insert(entry.entity(), entry);
+        }
+        for seen in self.seen_keys().await? {
+            let entry = keys.entry(seen.entity.clone());
+            seen.fill(entry.or_insert_with(|| bare(&seen.entity)));
+        }
+        Ok(keys.into_values().collect())
     }
 
     /// Returns what the inventory says of one key.
@@ -151,7 +163,21 @@ impl Casebook {
         .fetch_optional(self.readers())
         .await
         .doing("read a key")?;
-        body.map(|body| from_json("a key", &body)).transpose()
+        let mut entry: Option<KeyEntry> = body.map(|body| from_json("a key", &body)).transpose()?;
+        if let Some(seen) = self.seen_key(entity).await? {
+            seen.fill(entry.get_or_insert_with(|| bare(entity)));
+        }
+        Ok(entry)
+    }
+}
+
+/// An entry of which nothing but the key is known.
+fn bare(entity: &Entity) -> KeyEntry {
+    KeyEntry {
+        provider: entity.provider.clone(),
+        account: entity.account.clone(),
+        key: entity.key.clone(),
+        ..KeyEntry::default()
     }
 }
 
@@ -170,7 +196,7 @@ async fn put_change(connection: &mut SqliteConnection, change: &Change) -> Resul
     Ok(())
 }
 
-async fn count_version(connection: &mut SqliteConnection) -> Result<(), Error> {
+pub(crate) async fn count_version(connection: &mut SqliteConnection) -> Result<(), Error> {
     sqlx::query(
         "INSERT INTO meta (key, value) VALUES (?1, '1')
          ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1",

@@ -5,6 +5,7 @@
 //! writes the messages to people into the outbox in the same transaction. A deliverer takes
 //! [`Casebook::due_notices`], notes each [`Casebook::attempt_started`], renders it with
 //! [`Casebook::notice`] and says how it went.
+//! What lists and audit logs of providers say of keys comes in by [`Casebook::observe_keys`].
 //! Actions come in through the door [`ActionStore`](model::ActionStore), each step with one
 //! line of the audit chain.
 //!
@@ -30,8 +31,10 @@ mod links;
 mod meta;
 mod migrations;
 mod outbox;
+mod positions;
 mod record;
 mod row;
+mod seen_keys;
 mod standings;
 mod store;
 
@@ -42,4 +45,5 @@ pub use inventory::Acceptance;
 pub use links::Links;
 pub use outbox::{Delivery, DeliveryState, OutboxCounts, OutboxEntry};
 pub use record::RecordedAlerts;
+pub use seen_keys::{KeyChange, KeyFact, KeySighting, SeenKey, SightingSource};
 pub use store::Casebook;

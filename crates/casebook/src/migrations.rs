@@ -9,6 +9,7 @@ use crate::error::Doing;
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_standings.sql"),
+    include_str!("../migrations/0003_key_feeds.sql"),
 ];
 
 /// Brings the schema to the newest version.

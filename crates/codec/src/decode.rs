@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::{
-    CountField, EventSink, Partition, Position, Quality, Record, Records, TextField, Timestamp,
-    UsageRow,
+    CountField, EventSink, Partition, Position, Quality, Record, Records, Schemas, TextField,
+    Timestamp, UsageRow,
 };
 
 use crate::dead_letter::cut;
-use crate::envelope::{self, Schemas};
+use crate::envelope;
 use crate::formats::{Confidence, DEFAULT_KEY_ATTRIBUTES, Decoder, Format, decoder_of};
 use crate::mapping::Mapping;
 use crate::native;

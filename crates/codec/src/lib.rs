@@ -48,12 +48,12 @@ mod rows;
 mod scalar;
 
 pub use decode::{Codec, MAX_PAYLOAD_BYTES};
-pub use envelope::{SchemaError, SchemaId, Schemas};
 pub use fingerprint::{Fingerprint, FingerprintSecret};
 pub use formats::{Confidence, DEFAULT_KEY_ATTRIBUTES, Format, UnknownFormat};
 pub use json::Unit;
 pub use mapping::{Mapping, MappingError};
 pub use meaning::tokens::Convention;
+pub use model::{SchemaError, SchemaId, Schemas};
 pub use networks::{NetworkFileSummary, Networks, NetworksError};
 pub use prices::{Prices, PricesError, Unpriced};
 pub use redact::Redactor;

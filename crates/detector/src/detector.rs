@@ -243,6 +243,11 @@ impl PartitionDetector {
                 self.bill(usage_batch, row);
                 continue;
             }
+            if rows.is_record(row) {
+                // Lists and logs of keys are no usage, and have clocks of their own.
+                self.without_key += 1;
+                continue;
+            }
             let moment = rows.span(row).1.unwrap_or_else(|| rows.time(row));
             if self.is_far_ahead(moment) {
                 self.too_late += 1;

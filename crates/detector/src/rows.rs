@@ -109,6 +109,11 @@ impl<'b> Rows<'b> {
         self.kind.get(row) == Some("cost")
     }
 
+    /// Returns whether a row is an entry of a list of keys, or something that was done to one.
+    pub(crate) fn is_record(&self, row: usize) -> bool {
+        matches!(self.kind.get(row), Some("key" | "audit"))
+    }
+
     /// Returns whose usage a row is.
     pub(crate) fn subject(&self, row: usize) -> Subject<'b> {
         if !matches!(self.kind.get(row), None | Some("usage" | "access")) {

@@ -6,7 +6,7 @@
 //! - what is found: [`Anomaly`], [`Alert`], [`Incident`];
 //! - what is done about it: [`Action`], [`Rung`];
 //! - the doors to the outside: [`EventSource`], [`EventSink`], [`RecordSink`], [`AlertChannel`],
-//!   [`KeyResponder`], [`ActionStore`], [`Clock`].
+//!   [`KeyResponder`], [`ActionStore`], [`PollPositions`], [`Schemas`], [`Clock`].
 //!
 //! Money is an integer of nano-dollars, time is UTC milliseconds, windows and offset
 //! ranges are half-open, and an unknown is `None`.
@@ -40,7 +40,8 @@ pub use dead_letter::{DeadLetter, Reason};
 pub use doors::double;
 pub use doors::{
     ActionStore, AlertChannel, Applied, Clock, DeliveryError, EventSink, EventSource, KeyResponder,
-    Receipt, RecordSink, RespondError, SourceError, StoreError, SystemClock,
+    PollPositions, Receipt, RecordSink, RespondError, SchemaError, SchemaId, Schemas, SourceError,
+    StoreError, SystemClock,
 };
 pub use event::{CountField, FlagField, Quality, TextField, UsageRow};
 pub use identity::{ActionId, AlertId, Entity, EntityLevel, IncidentId};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use casebook::Casebook;
+use casebook::{Casebook, KeySighting};
 use columns::{HistoryCommit, HistoryWriter, LiveRows};
 use model::{Alert, Clock, DeadLetter, EventSource, OffsetRange, Partition, RecordSink, Records};
 use tokio_util::sync::CancellationToken;
@@ -206,6 +206,7 @@ impl Run {
             usage_batch,
             alerts,
             dead_letters,
+            sightings,
             duplicates,
             ..
         } = staged;
@@ -224,6 +225,7 @@ impl Run {
             counter.fetch_add(amount, Ordering::Relaxed);
         }
         self.put_dead_letters(&dead_letters).await?;
+        self.observe_keys(&sightings).await?;
         self.record_alerts(&alerts).await?;
         let range = usage_batch.range();
         self.pending.insert(range.partition.clone(), range.end);
@@ -289,6 +291,23 @@ impl Run {
             .await
             .map(drop)
             .map_err(|err| err.to_string())
+    }
+
+    /// Writes down what lists and audit logs say of keys; the offset does not pass before.
+    async fn observe_keys(&mut self, sightings: &[KeySighting]) -> Result<(), Error> {
+        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
+        loop {
+            match self.casebook.observe_keys(sightings).await {
+                Ok(_) => return Ok(()),
+                Err(err) => {
+                    error!(error = %err, "could not write down what is said of keys, waiting");
+                    self.vitals.set_error(err.to_string());
+                }
+            }
+            if !self.wait(backoff.wait()).await {
+                return Err(Error::Interrupted("the casebook"));
+            }
+        }
     }
 
     /// Writes alerts and their messages down before anything else sees them.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use casebook::KeySighting;
 use codec::Codec;
 use columns::{UsageBatch, UsageBatchBuilder};
 use detector::{
@@ -32,6 +33,8 @@ pub struct Staged {
     pub scores: Vec<Anomaly>,
     /// Records that could not be read.
     pub dead_letters: Vec<DeadLetter>,
+    /// What lists and audit logs said of keys.
+    pub sightings: Vec<KeySighting>,
     /// Repeats that were dropped.
     pub duplicates: u64,
 }
@@ -110,11 +113,13 @@ impl Stages {
         let mut sink = OnceOnly {
             builder,
             dedup: &mut dedup,
+            sightings: Vec::new(),
         };
         for record in records.iter() {
             sink.builder.set_record_time(record.time);
             self.codec.decode_record(&partition, &record, &mut sink);
         }
+        let sightings = sink.sightings;
         let mut builder = sink.builder;
         let dead_letters = builder.take_dead_letters();
         let usage_batch = builder.finish(records.next_offset());
@@ -136,6 +141,7 @@ impl Stages {
             alerts,
             scores,
             dead_letters,
+            sightings,
             duplicates,
         }
     }
@@ -233,11 +239,13 @@ impl Stages {
 struct OnceOnly<'d> {
     builder: UsageBatchBuilder,
     dedup: &'d mut Dedup,
+    sightings: Vec<KeySighting>,
 }
 
 impl EventSink for OnceOnly<'_> {
     fn row(&mut self, row: &UsageRow<'_>, position: &Position) {
         if !self.dedup.is_repeat_row(row) {
+            self.sightings.extend(KeySighting::all_of(row));
             self.builder.row(row, position);
         }
     }

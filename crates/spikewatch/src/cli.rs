@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// The service: read Kafka, detect, alert, keep history.
     Run(RunArgs),
+    /// Poll the feeds that exist only as APIs, and produce them to Kafka; `run` does it too.
+    Poll(PollArgs),
     /// Validate the configuration and reach every server named in it.
     Check(CheckArgs),
     /// Run the detector over files.
@@ -92,6 +94,13 @@ pub(crate) struct RunArgs {
     /// Write figures of the run as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) stats: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PollArgs {
+    /// Read each feed once, and end.
+    #[arg(long)]
+    pub(crate) once: bool,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ mod lake;
 mod lock;
 mod logging;
 mod networks;
+mod polling;
 mod process;
 mod wiring;
 
@@ -45,6 +46,7 @@ async fn run(cli: Cli) -> anyhow::Result<std::process::ExitCode> {
     match cli.command {
         Command::Demo(args) => commands::demo::run(args).await,
         Command::Run(args) => commands::run::run(config, args).await,
+        Command::Poll(args) => commands::poll::run(config, args).await,
         Command::Check(args) => commands::check::run(config, args).await,
         Command::Backtest(args) => commands::backtest::run(config, args).await,
         Command::Decode(args) => commands::decode::run(config, args),

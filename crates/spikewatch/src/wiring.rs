@@ -12,7 +12,7 @@ use codec::FingerprintSecret;
 use columns::LiveRows;
 use detector::KeyDirectory;
 use history::{History, LiveSocket};
-use ingest::{KafkaSink, KafkaSource, StopAt};
+use ingest::{KafkaSink, KafkaSource, Poller, SchemaRegistry, StopAt, WithSchemas};
 use model::{AlertChannel, EventSource, Inventory, SystemClock, Timestamp};
 use pipeline::{
     CheckpointConfig, DeadLetterTopic, Deliverer, Grouping, OnAlerts, Pipeline, PipelineVitals,
@@ -21,13 +21,14 @@ use pipeline::{
 use server::{AppState, Vitals, VitalsSource};
 use tracing::warn;
 
-use crate::config::Config;
+use crate::config::{self, Config, ConfigError};
 use crate::lock::{DataDirLock, make_data_dir};
-use crate::{decoding, files, process};
+use crate::{decoding, files, polling, process};
 
 /// Everything that one service consists of, ready to run.
 pub(crate) struct Service {
     pub(crate) pipeline: Pipeline,
+    pub(crate) pollers: Vec<Poller>,
     pub(crate) deliverer: Deliverer,
     pub(crate) casebook: Casebook,
     pub(crate) vitals: Arc<PipelineVitals>,
@@ -48,7 +49,11 @@ pub(crate) struct Choices {
 /// Opens everything a service needs, in the order in which it can fail most cheaply.
 pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Result<Service> {
     // Before anything is made: a file that cannot be used is a wrong configuration.
-    let codec = decoding::codec(config)?;
+    let mut codec = decoding::codec(config)?;
+    let registry = schema_registry(config)?;
+    if let Some(registry) = &registry {
+        codec = codec.with_schemas(Arc::new(registry.clone()));
+    }
     let lock = DataDirLock::take(&config.data_dir)?;
     let secret = fingerprint_secret(&config.fingerprint_secret_file())?;
     let channels = notify::channels(config.notify.clone()).context("set up [notify]")?;
@@ -59,7 +64,8 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
         .context("open history")?;
     let source = KafkaSource::open(&config.kafka, Default::default(), choices.stop_at)
         .context("open Kafka")?;
-    let sink = KafkaSink::open(&config.kafka).context("open Kafka")?;
+    let sink = Arc::new(KafkaSink::open(&config.kafka).context("open Kafka")?);
+    let pollers = polling::pollers(config, &config.poll, sink.clone(), &casebook)?;
     let vitals = Arc::new(PipelineVitals::default());
     let live = LiveRows::default();
     let live_socket = match LiveSocket::bind(&config.live_socket(), live.clone()) {
@@ -78,7 +84,10 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
     );
     let clock = Arc::new(SystemClock);
     let pipeline = Pipeline {
-        source: Box::new(source) as Box<dyn EventSource>,
+        source: match registry {
+            Some(registry) => Box::new(WithSchemas::new(source, registry)) as Box<dyn EventSource>,
+            None => Box::new(source),
+        },
         stages,
         casebook: casebook.clone(),
         channels: channels
@@ -88,7 +97,7 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
         history: Arc::new(history),
         live,
         dead_letter_topic: Some(DeadLetterTopic {
-            sink: Arc::new(sink),
+            sink,
             topic: config.kafka.dead_letter_topic.clone(),
         }),
         checkpoint: CheckpointConfig {
@@ -112,6 +121,7 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
     };
     Ok(Service {
         pipeline,
+        pollers,
         deliverer,
         casebook,
         vitals,
@@ -119,6 +129,16 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
         live_socket,
         lock,
     })
+}
+
+/// Makes the client of the schema registry, where one is named.
+fn schema_registry(config: &Config) -> Result<Option<SchemaRegistry>, ConfigError> {
+    if config.registry.url.is_none() {
+        return Ok(None);
+    }
+    SchemaRegistry::new(&config.registry, Arc::new(SystemClock))
+        .map(Some)
+        .map_err(|err| config::refused(config, "registry", err.to_string()))
 }
 
 /// Opens the casebook of a data folder, and makes both where there is none.

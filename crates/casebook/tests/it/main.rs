@@ -11,6 +11,7 @@
 
 mod actions;
 mod incidents;
+mod key_feeds;
 mod maker;
 mod outbox;
 mod shelves;

@@ -19,11 +19,9 @@ mod table;
 mod unpack;
 mod wrapper;
 
-pub use frame::{SchemaError, SchemaId, Schemas};
-
 use std::borrow::Cow;
 
-use model::{Headers, Reason, Timestamp};
+use model::{Headers, Reason, SchemaId, Timestamp};
 
 use crate::decode::TopicChoice;
 use crate::formats::otlp::protobuf::{self, Fault};
@@ -86,7 +84,7 @@ fn text_of(payload: &[u8]) -> Result<&str, Rejection> {
 pub(crate) fn is_in_headers(headers: Headers<'_>) -> bool {
     !headers.is_empty()
         && (cloud_events::from_headers(headers).is_some()
-            || frame::schema_in_headers(headers).is_some())
+            || SchemaId::in_headers(headers).is_some())
 }
 
 /// Reads a whole record.
@@ -99,7 +97,7 @@ pub(crate) fn record(rows: &mut Rows<'_>) {
     if let Some(context) = cloud_events::from_headers(headers) {
         rows.context = context;
     }
-    match frame::schema_in_headers(headers) {
+    match SchemaId::in_headers(headers) {
         Some(id) => {
             let read = frame::read(rows.codec.schemas(), &id, payload);
             match read.and_then(|json| charge(rows, json)) {

@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
+mod http_server;
+mod poll;
+#[cfg(feature = "schemas")]
+mod registry;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{
     ActionStore, AlertChannel, Applied, Clock, DeliveryError, EventSink, EventSource, KeyResponder,
-    Receipt, RecordSink, RespondError, SourceError, StoreError,
+    PollPositions, Receipt, RecordSink, RespondError, SourceError, StoreError,
 };
 use crate::{
     Action, ActionId, AuditEntry, DeadLetter, Entity, KeyStatus, Notice, OffsetRange, Position,
@@ -231,5 +231,31 @@ impl ActionStore for MemoryActionStore {
             .expect("no holder panics")
             .get(id)
             .cloned())
+    }
+}
+
+/// Positions in memory, by feed.
+#[derive(Debug, Default)]
+pub struct MemoryPollPositions {
+    /// What was stored last.
+    pub positions: Mutex<BTreeMap<String, String>>,
+}
+
+#[async_trait]
+impl PollPositions for MemoryPollPositions {
+    async fn position(&self, feed: &str) -> Result<Option<String>, StoreError> {
+        let positions = self.positions.lock().expect("no holder panics");
+        Ok(positions.get(feed).cloned())
+    }
+
+    async fn set_position(
+        &self,
+        feed: &str,
+        position: &str,
+        _time: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut positions = self.positions.lock().expect("no holder panics");
+        positions.insert(feed.to_owned(), position.to_owned());
+        Ok(())
     }
 }

@@ -3,7 +3,9 @@
 
 mod event;
 mod notify;
+mod poll;
 mod respond;
+mod schema;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,7 +13,9 @@ use crate::Timestamp;
 
 pub use event::{EventSink, EventSource, RecordSink, SourceError};
 pub use notify::{AlertChannel, DeliveryError, Receipt};
+pub use poll::PollPositions;
 pub use respond::{ActionStore, Applied, KeyResponder, RespondError, StoreError};
+pub use schema::{SchemaError, SchemaId, Schemas};
 
 #[cfg(feature = "test-support")]
 pub mod double;

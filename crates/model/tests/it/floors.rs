@@ -40,6 +40,9 @@ const FORBIDDEN: &[(&str, &str)] = &[("detector", "respond"), ("pipeline", "resp
 /// Outside libraries and the rooms that may name them; a star stands for any ending.
 const ROOMS: &[(&str, &[&str])] = &[
     ("rdkafka*", &["ingest"]),
+    ("apache-avro*", &["ingest"]),
+    ("prost-reflect*", &["ingest"]),
+    ("protox*", &["ingest"]),
     ("arrow", &["columns"]),
     ("arrow-*", &["columns"]),
     ("datafusion*", &["history"]),

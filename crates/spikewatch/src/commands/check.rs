@@ -8,7 +8,7 @@ use ingest::KafkaSink;
 
 use crate::cli::CheckArgs;
 use crate::config::{self, Config};
-use crate::{decoding, files, networks, wiring};
+use crate::{decoding, files, networks, polling, wiring};
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -69,12 +69,38 @@ pub(crate) async fn run(file: Option<&Path>, args: CheckArgs) -> anyhow::Result<
     }
     if !args.no_environment {
         reach_kafka(&config, &mut say).await;
+        reach_providers(&config, &mut say).await?;
     }
     if failures > 0 {
         eprintln!("error: {failures} of the checks failed");
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks each feed that is polled for its smallest page.
+async fn reach_providers(
+    config: &Config,
+    say: &mut impl FnMut(String, Result<String, String>),
+) -> anyhow::Result<()> {
+    let mut poll = config.poll.clone();
+    poll.openai.limits.max_attempts = 1;
+    poll.anthropic.limits.max_attempts = 1;
+    if !poll.openai.enabled && !poll.anthropic.enabled {
+        return Ok(());
+    }
+    let sink = std::sync::Arc::new(KafkaSink::open(&config.kafka)?);
+    let casebook = casebook::Casebook::in_memory().await?;
+    for mut poller in polling::pollers(config, &poll, sink, &casebook)? {
+        for (feed, outcome) in poller.probe().await {
+            let outcome = outcome.map(|()| "reached".to_owned());
+            say(
+                format!("poll {feed}"),
+                outcome.map_err(|err| err.to_string()),
+            );
+        }
+    }
+    Ok(())
 }
 
 async fn reach_kafka(config: &Config, say: &mut impl FnMut(String, Result<String, String>)) {

@@ -9,6 +9,7 @@ pub(crate) mod decode;
 pub(crate) mod demo;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
+pub(crate) mod poll;
 pub(crate) mod run;
 pub(crate) mod show_config;
 pub(crate) mod simulate;

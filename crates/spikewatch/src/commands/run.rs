@@ -56,6 +56,17 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
     if let Some(socket) = service.live_socket {
         tokio::spawn(socket.serve());
     }
+    // A finite run reads what is there; what is only in an API comes later.
+    let pollers = if args.until_end {
+        Vec::new()
+    } else {
+        service.pollers
+    };
+    for mut poller in pollers {
+        let cancel = cancel.child_token();
+        info!(provider = poller.name(), "polling");
+        tokio::spawn(async move { poller.run(&cancel).await });
+    }
     let delivering = cancel.child_token();
     let deliverer = std::sync::Arc::new(service.deliverer);
     let deliveries = (!args.until_end).then(|| {

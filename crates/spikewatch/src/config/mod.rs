@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use codec::{Format, Mapping};
 use detector::DetectorConfig;
 use history::{HistoryConfig, QueryLimits};
-use ingest::KafkaConfig;
+use ingest::{KafkaConfig, PollConfig, RegistryConfig};
 use notify::NotifyConfig;
 use respond::RespondConfig;
 use serde::Deserialize;
@@ -44,6 +44,10 @@ pub(crate) struct Config {
     pub(crate) formats: FormatsConfig,
     #[serde(default)]
     pub(crate) prices: PricesConfig,
+    #[serde(default)]
+    pub(crate) poll: PollConfig,
+    #[serde(default)]
+    pub(crate) registry: RegistryConfig,
     #[serde(default)]
     pub(crate) notify: NotifyConfig,
     #[serde(default)]

@@ -36,9 +36,10 @@ pub(crate) fn codec(config: &Config) -> Result<Codec, ConfigError> {
 pub(crate) fn codec_for_files(file: Option<&Path>) -> anyhow::Result<(Option<Config>, Codec)> {
     match config::load_or_default(file)? {
         Some(config) => {
+            // Before the secret is made: a file that cannot be used is a wrong configuration.
+            let codec = codec(&config)?;
             let secret = wiring::fingerprint_secret(&config.fingerprint_secret_file())?;
-            let codec = codec(&config)?.with_secret(secret);
-            Ok((Some(config), codec))
+            Ok((Some(config), codec.with_secret(secret)))
         }
         None => {
             eprintln!("note: without --config keys are fingerprinted with the public test secret");

@@ -22,7 +22,7 @@ pub struct OpenaiPollConfig {
     /// An admin key (`sk-admin-…`) that may read usage, audit logs and keys; its own, so that it
     /// can be revoked without touching anything else. Also as `admin_key_file`.
     pub admin_key: Secret<String>,
-    /// Where the API is. Default "https://api.openai.com".
+    /// Where the API is. Default `https://api.openai.com`.
     pub base_url: String,
     /// The topic that records are produced to. Default "usage".
     pub topic: String,
@@ -87,7 +87,7 @@ pub struct AnthropicPollConfig {
     /// An admin key (`sk-ant-admin…`); its own, so that it can be revoked without touching
     /// anything else. Also as `admin_key_file`.
     pub admin_key: Secret<String>,
-    /// Where the API is. Default "https://api.anthropic.com".
+    /// Where the API is. Default `https://api.anthropic.com`.
     pub base_url: String,
     /// The topic that records are produced to. Default "usage".
     pub topic: String,

@@ -9,7 +9,7 @@ use model::{
     UsageRow,
 };
 
-use crate::dead_letter::cut;
+use crate::dead_letter::{cut, without_stump};
 use crate::envelope::{self, Schemas};
 use crate::formats::{Confidence, DEFAULT_KEY_ATTRIBUTES, Decoder, Format, decoder_of};
 use crate::mapping::Mapping;
@@ -26,6 +26,10 @@ const MAX_AHEAD_MILLIS: i64 = 5 * Timestamp::MINUTE;
 
 /// The longest text that is kept of a field, in bytes.
 const MAX_TEXT_BYTES: usize = 4096;
+
+/// How much of a text is looked through for secrets, in bytes: what is kept, and enough behind it
+/// for a key that begins there.
+const MAX_LOOKED_BYTES: usize = 2 * MAX_TEXT_BYTES;
 
 /// Decodes the records of one installation.
 #[derive(Clone, Debug)]
@@ -262,6 +266,10 @@ impl Codec {
         }
         let quality = &mut row.quality;
         let mut protect_text = |text: &mut Cow<'_, str>, strict: bool| {
+            let long = text.len() > MAX_LOOKED_BYTES;
+            if long {
+                *text = Cow::Owned(cut(text, MAX_LOOKED_BYTES).to_owned());
+            }
             let redacted = match (strict, look) {
                 (true, _) => Redactor::redact_strictly(text),
                 (false, true) => Redactor::redact(text),
@@ -271,8 +279,10 @@ impl Codec {
                 *text = Cow::Owned(redacted);
                 quality.insert(Quality::REDACTED);
             }
-            if text.len() > MAX_TEXT_BYTES {
-                *text = Cow::Owned(cut(text, MAX_TEXT_BYTES).to_owned());
+            if long || text.len() > MAX_TEXT_BYTES {
+                // With many secrets out, the half of one that the look ended at may be near.
+                let whole = if long { without_stump(text) } else { &**text };
+                *text = Cow::Owned(cut(whole, MAX_TEXT_BYTES).to_owned());
                 quality.insert(Quality::TRUNCATED);
             }
         };
@@ -281,8 +291,9 @@ impl Codec {
         }
         let mut taken_out = false;
         for (name, value) in &mut row.extra {
-            protect_text(value, names_a_secret(name));
-            if is_a_secret(name) && !value.starts_with("[redacted:") {
+            let says = says(name);
+            protect_text(value, says != Says::Nothing);
+            if says == Says::Secret && !value.starts_with("[redacted:") {
                 *value = Cow::Borrowed("[redacted:unknown]");
                 taken_out = true;
             }
@@ -300,7 +311,8 @@ impl Codec {
     /// events would be taken for repeats of each other, and tenants for one.
     fn keep_apart(&self, row: &mut UsageRow<'_>) {
         for field in [TextField::Id, TextField::Account] {
-            let secret = row.text(field).filter(|text| Redactor::holds_secret(text));
+            let looked_at = |text: &&str| Redactor::holds_secret(cut(text, MAX_LOOKED_BYTES));
+            let secret = row.text(field).filter(looked_at);
             if let Some(fingerprint) = secret.map(|text| self.secret.fingerprint(text)) {
                 row.set_text(field, fingerprint);
                 row.quality.insert(Quality::REDACTED);
@@ -309,19 +321,27 @@ impl Codec {
     }
 }
 
-/// Returns whether an unknown field says by its name that its value is a secret, whatever that
-/// looks like: people choose passwords that chance would not.
-fn is_a_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let ends = ["secret", "authorization", "credentials"];
-    name.contains("passw") || ends.iter().any(|end| name.ends_with(end))
+/// What an unknown field says by its name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Says {
+    Nothing,
+    /// It may hold a secret, or the id of one.
+    MaybeSecret,
+    /// It holds a secret, whatever that looks like: people choose passwords that chance would not.
+    Secret,
 }
 
-/// Returns whether an unknown field says by its name that it may hold a secret.
-fn names_a_secret(name: &str) -> bool {
+fn says(name: &str) -> Says {
     const WORDS: [&str; 6] = ["key", "token", "secret", "auth", "passw", "credential"];
+    const ENDS: [&str; 3] = ["secret", "authorization", "credentials"];
     let name = name.to_ascii_lowercase();
-    WORDS.iter().any(|word| name.contains(word))
+    if !WORDS.iter().any(|word| name.contains(word)) {
+        Says::Nothing
+    } else if name.contains("passw") || ENDS.iter().any(|end| name.ends_with(end)) {
+        Says::Secret
+    } else {
+        Says::MaybeSecret
+    }
 }
 
 /// Sets a time that is ahead of its record's back to it: the future moves no watermark.

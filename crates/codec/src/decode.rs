@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use memchr::memmem::Finder;
 use model::{
     CountField, EventSink, Partition, Position, Quality, Record, Records, TextField, Timestamp,
     UsageRow,
@@ -358,6 +359,10 @@ fn settle_time(row: &mut UsageRow<'_>, record_time: Option<Timestamp>) {
     }
 }
 
+/// What is looked for in every record, prepared once.
+static TIME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"time\""));
+static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage"));
+
 /// Returns the row of a record that is one native event and nothing else.
 ///
 /// A record of another format gets no further than a look for the name of the one field that
@@ -367,7 +372,7 @@ fn native_row<'a>(record: &Record<'a>, alone: bool) -> Option<UsageRow<'a>> {
     let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
     let fits = payload.len() <= MAX_PAYLOAD_BYTES
         && (alone || !envelope::is_in_headers(record.headers))
-        && memchr::memmem::find(payload, b"\"time\"").is_some();
+        && TIME.find(payload).is_some();
     if !fits {
         return None;
     }
@@ -378,6 +383,6 @@ fn native_row<'a>(record: &Record<'a>, alone: bool) -> Option<UsageRow<'a>> {
     // An event of somebody's own that has its tokens in a provider's usage object would lose them.
     let counted = [CountField::InputTokens, CountField::OutputTokens];
     let counted = counted.iter().any(|field| row.count(*field).is_some());
-    let nested = || memchr::memmem::find(payload, b"\"usage").is_some();
+    let nested = || USAGE.find(payload).is_some();
     (alone || counted || !nested()).then_some(row)
 }

@@ -43,6 +43,17 @@ pub(crate) fn kept_payload(payload: &[u8]) -> String {
     }
 }
 
+/// Returns a text that was cut without what may be the half of a key at its end.
+pub(crate) fn without_stump(text: &str) -> &str {
+    const MAX_STUMP_BYTES: usize = 1024;
+    let whole = text.trim_end_matches(in_key);
+    if text.len() - whole.len() <= MAX_STUMP_BYTES {
+        return whole;
+    }
+    // A word of that length was looked through for keys as far as it goes.
+    cut(text, text.len() - MAX_STUMP_BYTES)
+}
+
 /// Returns whether a key, in whatever spelling, may have the character.
 fn in_key(character: char) -> bool {
     character.is_ascii_alphanumeric()

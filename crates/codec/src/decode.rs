@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use memchr::memmem::Finder;
 use model::{
     CountField, EventSink, Partition, Position, Quality, Record, Records, Schemas, TextField,
     Timestamp, UsageRow,
 };
 
-use crate::dead_letter::cut;
+use crate::dead_letter::{cut, without_stump};
 use crate::envelope;
 use crate::formats::{Confidence, DEFAULT_KEY_ATTRIBUTES, Decoder, Format, decoder_of};
 use crate::mapping::Mapping;
@@ -26,6 +27,10 @@ const MAX_AHEAD_MILLIS: i64 = 5 * Timestamp::MINUTE;
 
 /// The longest text that is kept of a field, in bytes.
 const MAX_TEXT_BYTES: usize = 4096;
+
+/// How much of a text is looked through for secrets, in bytes: what is kept, and enough behind it
+/// for a key that begins there.
+const MAX_LOOKED_BYTES: usize = 2 * MAX_TEXT_BYTES;
 
 /// Decodes the records of one installation.
 #[derive(Clone, Debug)]
@@ -273,6 +278,10 @@ impl Codec {
         }
         let quality = &mut row.quality;
         let mut protect_text = |text: &mut Cow<'_, str>, strict: bool| {
+            let long = text.len() > MAX_LOOKED_BYTES;
+            if long {
+                *text = Cow::Owned(cut(text, MAX_LOOKED_BYTES).to_owned());
+            }
             let redacted = match (strict, look) {
                 (true, _) => Redactor::redact_strictly(text),
                 (false, true) => Redactor::redact(text),
@@ -282,8 +291,10 @@ impl Codec {
                 *text = Cow::Owned(redacted);
                 quality.insert(Quality::REDACTED);
             }
-            if text.len() > MAX_TEXT_BYTES {
-                *text = Cow::Owned(cut(text, MAX_TEXT_BYTES).to_owned());
+            if long || text.len() > MAX_TEXT_BYTES {
+                // With many secrets out, the half of one that the look ended at may be near.
+                let whole = if long { without_stump(text) } else { &**text };
+                *text = Cow::Owned(cut(whole, MAX_TEXT_BYTES).to_owned());
                 quality.insert(Quality::TRUNCATED);
             }
         };
@@ -292,8 +303,9 @@ impl Codec {
         }
         let mut taken_out = false;
         for (name, value) in &mut row.extra {
-            protect_text(value, names_a_secret(name));
-            if is_a_secret(name) && !value.starts_with("[redacted:") {
+            let says = says(name);
+            protect_text(value, says != Says::Nothing);
+            if says == Says::Secret && !value.starts_with("[redacted:") {
                 *value = Cow::Borrowed("[redacted:unknown]");
                 taken_out = true;
             }
@@ -311,7 +323,8 @@ impl Codec {
     /// events would be taken for repeats of each other, and tenants for one.
     fn keep_apart(&self, row: &mut UsageRow<'_>) {
         for field in [TextField::Id, TextField::Account] {
-            let secret = row.text(field).filter(|text| Redactor::holds_secret(text));
+            let looked_at = |text: &&str| Redactor::holds_secret(cut(text, MAX_LOOKED_BYTES));
+            let secret = row.text(field).filter(looked_at);
             if let Some(fingerprint) = secret.map(|text| self.secret.fingerprint(text)) {
                 row.set_text(field, fingerprint);
                 row.quality.insert(Quality::REDACTED);
@@ -320,19 +333,27 @@ impl Codec {
     }
 }
 
-/// Returns whether an unknown field says by its name that its value is a secret, whatever that
-/// looks like: people choose passwords that chance would not.
-fn is_a_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let ends = ["secret", "authorization", "credentials"];
-    name.contains("passw") || ends.iter().any(|end| name.ends_with(end))
+/// What an unknown field says by its name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Says {
+    Nothing,
+    /// It may hold a secret, or the id of one.
+    MaybeSecret,
+    /// It holds a secret, whatever that looks like: people choose passwords that chance would not.
+    Secret,
 }
 
-/// Returns whether an unknown field says by its name that it may hold a secret.
-fn names_a_secret(name: &str) -> bool {
+fn says(name: &str) -> Says {
     const WORDS: [&str; 6] = ["key", "token", "secret", "auth", "passw", "credential"];
+    const ENDS: [&str; 3] = ["secret", "authorization", "credentials"];
     let name = name.to_ascii_lowercase();
-    WORDS.iter().any(|word| name.contains(word))
+    if !WORDS.iter().any(|word| name.contains(word)) {
+        Says::Nothing
+    } else if name.contains("passw") || ENDS.iter().any(|end| name.ends_with(end)) {
+        Says::Secret
+    } else {
+        Says::MaybeSecret
+    }
 }
 
 /// Sets a time that is ahead of its record's back to it: the future moves no watermark.
@@ -349,6 +370,10 @@ fn settle_time(row: &mut UsageRow<'_>, record_time: Option<Timestamp>) {
     }
 }
 
+/// What is looked for in every record, prepared once.
+static TIME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"time\""));
+static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage"));
+
 /// Returns the row of a record that is one native event and nothing else.
 ///
 /// A record of another format gets no further than a look for the name of the one field that
@@ -358,7 +383,7 @@ fn native_row<'a>(record: &Record<'a>, alone: bool) -> Option<UsageRow<'a>> {
     let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
     let fits = payload.len() <= MAX_PAYLOAD_BYTES
         && (alone || !envelope::is_in_headers(record.headers))
-        && memchr::memmem::find(payload, b"\"time\"").is_some();
+        && TIME.find(payload).is_some();
     if !fits {
         return None;
     }
@@ -369,6 +394,6 @@ fn native_row<'a>(record: &Record<'a>, alone: bool) -> Option<UsageRow<'a>> {
     // An event of somebody's own that has its tokens in a provider's usage object would lose them.
     let counted = [CountField::InputTokens, CountField::OutputTokens];
     let counted = counted.iter().any(|field| row.count(*field).is_some());
-    let nested = || memchr::memmem::find(payload, b"\"usage").is_some();
+    let nested = || USAGE.find(payload).is_some();
     (alone || counted || !nested()).then_some(row)
 }

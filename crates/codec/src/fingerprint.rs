@@ -31,6 +31,9 @@ impl fmt::Debug for FingerprintSecret {
     }
 }
 
+/// The longest id, in bytes; the longest that are seen are ARNs of 2 KiB.
+const MAX_ID_BYTES: usize = 4096;
+
 /// What stands for a value of the key field: the value, or a fingerprint of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint<'a> {
@@ -47,11 +50,16 @@ impl FingerprintSecret {
     /// Values without a known shape are judged by length and mixture: too careful only costs
     /// readability, because a fingerprint is as stable as the value.
     pub fn identify<'a>(&self, value: Cow<'a, str>) -> Fingerprint<'a> {
-        let kind = match Redactor::whole_secret(&value) {
-            Some(kind) => Some(kind),
-            None if Redactor::holds_secret(&value) => Some("secret"),
-            None if holds_random(&value) => Some("unknown"),
-            None => None,
+        let kind = if value.len() > MAX_ID_BYTES {
+            // No id is as long, and it is not looked through in vain.
+            Some("unknown")
+        } else {
+            match Redactor::whole_secret(&value) {
+                Some(kind) => Some(kind),
+                None if Redactor::holds_secret(&value) => Some("secret"),
+                None if holds_random(&value) => Some("unknown"),
+                None => None,
+            }
         };
         match kind {
             None => Fingerprint {
@@ -77,13 +85,13 @@ impl FingerprintSecret {
 
 /// Names the class and the last four characters, which providers show themselves.
 fn hint(kind: &str, value: &str) -> String {
-    let characters: Vec<char> = value.chars().collect();
-    if characters.len() < 20 {
+    if value.chars().nth(19).is_none() {
         return format!("{kind}:…");
     }
-    let tail: String = characters[characters.len() - 4..].iter().collect();
+    let tail: Vec<char> = value.chars().rev().take(4).collect();
     let tail: String = tail
-        .chars()
+        .into_iter()
+        .rev()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '*' })
         .collect();
     format!("{kind}:…{tail}")

@@ -26,7 +26,7 @@ const MAX_ELEMENTS: usize = 1 << 17;
 
 /// How long the texts of all rows of one record may be together, in bytes: what stands once around
 /// a list, as a resource does around its spans, comes into every row.
-const MAX_ROWS_BYTES: usize = 64 << 20;
+const MAX_ROWS_BYTES: usize = 32 << 20;
 
 /// What an event may be.
 const KINDS: [&str; 5] = ["usage", "access", "cost", "key", "audit"];

@@ -64,6 +64,11 @@ pub(super) fn read(rows: &mut Rows<'_>, bytes: &[u8]) -> bool {
         return false;
     };
     while let Some((place, is_text)) = line {
+        // A line of separators alone is a blank one.
+        if is_text && values.len() == page.names.len() && values.as_slice().is_empty() {
+            line = next(&mut values).filter(|_| rows.goes_on());
+            continue;
+        }
         if !rows.goes_on() {
             break;
         }

@@ -14,6 +14,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::AnthropicActivities,
+    marks: &["actor"],
     signature,
     decode,
 };

@@ -17,6 +17,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::AnthropicClaudeCode,
+    marks: &["model_breakdown"],
     signature,
     decode,
 };

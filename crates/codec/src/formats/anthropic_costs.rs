@@ -14,6 +14,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::AnthropicCosts,
+    marks: &["cost_type", "data", "starting_at"],
     signature: |json| anthropic_usage::signature(json, "cost_type").filter(|_| has_costs(json)),
     decode: |rows, json| anthropic_usage::decode(rows, json, read),
 };

@@ -14,6 +14,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::AnthropicKeys,
+    marks: &["partial_key_hint", "id"],
     signature,
     decode,
 };

@@ -16,6 +16,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::AnthropicUsage,
+    marks: &["uncached_input_tokens", "data", "starting_at"],
     signature: |json| signature(json, "uncached_input_tokens"),
     decode: |rows, json| decode(rows, json, read),
 };

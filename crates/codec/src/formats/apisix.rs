@@ -18,6 +18,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::Apisix,
+    marks: &["llm_summary", "apisix_latency", "llm_prompt_tokens"],
     signature,
     decode,
 };

@@ -22,6 +22,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::AzureApim,
+    marks: &["category", "Type", "metricName"],
     signature,
     decode: |rows, json| azure::with_properties(rows, json, read),
 };

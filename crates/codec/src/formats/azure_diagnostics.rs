@@ -21,6 +21,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::AzureDiagnostics,
+    marks: &["category", "metricName"],
     signature,
     decode: |rows, json| azure::with_properties(rows, json, read),
 };

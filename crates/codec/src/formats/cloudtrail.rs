@@ -24,6 +24,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::Cloudtrail,
+    marks: &["eventSource"],
     signature,
     decode,
 };

@@ -13,6 +13,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::Cur,
+    marks: &["line_item_usage_start_date"],
     signature,
     decode,
 };

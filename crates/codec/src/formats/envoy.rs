@@ -17,6 +17,20 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::Envoy,
+    marks: &[
+        "gen_ai.request.model",
+        "gen_ai.response.model",
+        "gen_ai.usage.input_tokens",
+        "llm_input_token",
+        "gen_ai.usage.output_tokens",
+        "llm_output_token",
+        "gen_ai.usage.total_tokens",
+        "llm_total_token",
+        "x-envoy-origin-path",
+        "io.envoy.ai_gateway",
+        "dynamic_metadata",
+        "metadata",
+    ],
     signature,
     decode,
 };

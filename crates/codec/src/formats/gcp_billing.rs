@@ -15,6 +15,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::GcpBilling,
+    marks: &["billing_account_id"],
     signature,
     decode,
 };

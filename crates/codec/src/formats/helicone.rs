@@ -17,6 +17,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::Helicone,
+    marks: &["heliconeMeta", "request_created_at"],
     signature,
     decode,
 };

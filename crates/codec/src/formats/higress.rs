@@ -16,6 +16,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::Higress,
+    marks: &["ai_log", "input_token"],
     signature,
     decode,
 };

@@ -22,6 +22,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::Kong,
+    marks: &["started_at"],
     signature,
     decode,
 };

@@ -22,6 +22,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::Lago,
+    marks: &["events", "event", "transaction_id"],
     signature,
     decode,
 };

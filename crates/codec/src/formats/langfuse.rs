@@ -19,6 +19,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::Langfuse,
+    marks: &["traceId", "trace_id"],
     signature,
     decode,
 };

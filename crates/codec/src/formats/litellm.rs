@@ -18,6 +18,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::Litellm,
+    marks: &["model_map_information", "metadata", "litellm_call_id"],
     signature,
     decode,
 };

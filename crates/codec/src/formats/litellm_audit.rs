@@ -16,6 +16,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::LitellmAudit,
+    marks: &["table_name", "after", "before", "payload"],
     signature,
     decode,
 };

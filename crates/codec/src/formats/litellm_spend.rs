@@ -18,6 +18,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::LitellmSpend,
+    marks: &["spend", "after", "before", "payload"],
     signature,
     decode,
 };

@@ -35,6 +35,7 @@ mod langfuse;
 mod litellm;
 mod litellm_audit;
 mod litellm_spend;
+mod marks;
 mod openai_audit;
 mod openai_costs;
 mod openai_keys;
@@ -188,6 +189,8 @@ impl Confidence {
 /// How one format is told and read.
 pub(crate) struct Decoder {
     pub(crate) format: Format,
+    /// Names of which each document of the format has one, in capital or small letters.
+    marks: &'static [&'static str],
     /// Says from a few names whether a document is of the format.
     pub(crate) signature: fn(Json<'_>) -> Option<Confidence>,
     /// Reads a document into rows. A rejection ends the whole document: what may go wrong alone
@@ -214,7 +217,7 @@ pub(crate) fn detect(
     let last = last.filter(|(_, confidence)| *confidence == Confidence::Certain);
     let last = last.into_iter().map(|(decoder, _)| decoder);
     let found = last
-        .chain(DECODERS.iter().copied())
+        .chain(marks::candidates(json))
         .find_map(|decoder| Some((decoder, (decoder.signature)(json)?)));
     // What only signatures looked at is not read.
     json.tree().forgive(json);

@@ -16,6 +16,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::OpenaiCosts,
+    marks: &["object"],
     signature: |json| openai_usage::signature(json, "organization.costs.result"),
     decode: |rows, json| openai_usage::decode(rows, json, read),
 };

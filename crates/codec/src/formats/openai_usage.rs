@@ -16,6 +16,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::OpenaiUsage,
+    marks: &["object"],
     signature: |json| signature(json, "organization.usage."),
     decode: |rows, json| decode(rows, json, read),
 };

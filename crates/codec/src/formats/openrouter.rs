@@ -22,6 +22,14 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::Openrouter,
+    marks: &[
+        "data",
+        "native_tokens_prompt",
+        "nativeTokensPrompt",
+        "upstream_inference_cost",
+        "date",
+        "hash",
+    ],
     signature,
     decode,
 };

@@ -24,6 +24,14 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::OtlpLogs,
+    marks: &[
+        "resourceLogs",
+        "resource_logs",
+        "scopeLogs",
+        "scope_logs",
+        "instrumentationLibraryLogs",
+        "instrumentation_library_logs",
+    ],
     signature,
     decode,
 };

@@ -29,6 +29,14 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::OtlpMetrics,
+    marks: &[
+        "resourceMetrics",
+        "resource_metrics",
+        "scopeMetrics",
+        "scope_metrics",
+        "instrumentationLibraryMetrics",
+        "instrumentation_library_metrics",
+    ],
     signature,
     decode,
 };

@@ -16,6 +16,7 @@ use crate::rows::Rows;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::Portkey,
+    marks: &["req_units", "res_units"],
     signature,
     decode,
 };

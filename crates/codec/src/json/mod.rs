@@ -57,6 +57,16 @@ struct Node {
     /// The next node that is not inside of this one.
     next: u32,
     kind: Kind,
+    /// Of an object, the bits of its names: most lookups are for what is not there, and end here.
+    names: u64,
+}
+
+/// Returns the bit of a name, the same in capital and small letters.
+fn bit_of(name: &str) -> u64 {
+    let name = name.as_bytes();
+    let at = |byte: Option<&u8>| byte.map_or(0, |byte| usize::from(byte | 0x20));
+    let sum = name.len() * 11 + at(name.first()) * 5 + at(name.last()) * 3;
+    1 << (sum % 64)
 }
 
 /// A part of the document, or of what was unescaped of it.

@@ -6,7 +6,7 @@
 
 use model::{Nanos, Reason};
 
-use super::{Kind, MISSING, Tree};
+use super::{Kind, MISSING, Tree, UNESCAPED, bit_of};
 use crate::rejection::Rejection;
 
 /// The largest count an event may claim.
@@ -58,9 +58,10 @@ impl<'t> Json<'t> {
     /// Of two members of one name it is the first, and the row that is read from it is refused.
     pub(crate) fn get(self, name: &str) -> Json<'t> {
         let mut found = MISSING;
-        if self.kind() == Some(Kind::Object) {
+        if self.may_have(name) {
             for member in self.children() {
-                if member.name() == name {
+                // Most names differ in their length, which costs no look at the text.
+                if member.name_len() == name.len() && member.name() == name {
                     if found == MISSING {
                         found = member.at;
                     } else {
@@ -77,11 +78,14 @@ impl<'t> Json<'t> {
     ///
     /// Of two spellings it is the first, and nothing is refused: JSON may well have both.
     pub(crate) fn any_case(self, name: &str) -> Json<'t> {
-        let mut members = self.members();
-        let spelling = members.find(|(member, _)| member.eq_ignore_ascii_case(name));
-        spelling.map_or(Self::new(self.tree, MISSING), |(member, _)| {
-            self.get(member)
-        })
+        let members = self.may_have(name).then(|| self.children());
+        let mut spellings = members.into_iter().flatten().filter(|member| {
+            member.name_len() == name.len() && member.name().eq_ignore_ascii_case(name)
+        });
+        let missing = Self::new(self.tree, MISSING);
+        spellings
+            .next()
+            .map_or(missing, |member| self.get(member.name()))
     }
 
     /// Returns the first of these members, in small or capital letters, that says something.
@@ -337,6 +341,17 @@ impl<'t> Json<'t> {
     /// Returns whether this is a text.
     pub(crate) fn is_text(self) -> bool {
         self.kind() == Some(Kind::Text)
+    }
+
+    /// Returns whether a name may be that of a member, in capital or small letters.
+    fn may_have(self, name: &str) -> bool {
+        let node = self.tree.node(self.at);
+        node.is_some_and(|node| node.names & bit_of(name) != 0)
+    }
+
+    fn name_len(self) -> usize {
+        let node = self.tree.node(self.at);
+        node.map_or(0, |node| (node.name.len & !UNESCAPED) as usize)
     }
 
     fn name(self) -> &'t str {

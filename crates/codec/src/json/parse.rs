@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use model::Reason;
 
-use super::{Kind, MAX_DEPTH, MAX_NODES, MISSING, Node, Span, Tree, UNESCAPED};
+use super::{Kind, MAX_DEPTH, MAX_NODES, MISSING, Node, Span, Tree, UNESCAPED, bit_of};
 use crate::rejection::Rejection;
 
 impl<'a> Tree<'a> {
@@ -102,6 +102,7 @@ impl Parser<'_> {
         let (start, index) = (self.at, self.nodes.len());
         self.leaf(name, EMPTY, kind);
         let end = if kind == Kind::Object { b'}' } else { b']' };
+        let mut names = 0;
         self.at += 1;
         self.space();
         if self.peek() == Some(end) {
@@ -114,6 +115,7 @@ impl Parser<'_> {
                         return Err(self.fault("expected a name"));
                     }
                     member = self.string()?;
+                    names |= bit_of(self.name_at(member));
                     self.space();
                     if self.peek() != Some(b':') {
                         return Err(self.fault("expected a colon"));
@@ -142,6 +144,7 @@ impl Parser<'_> {
         if let Some(node) = self.nodes.get_mut(index) {
             node.value = value;
             node.next = next;
+            node.names = names;
         }
         Ok(())
     }
@@ -153,7 +156,17 @@ impl Parser<'_> {
             value,
             next,
             kind,
+            names: 0,
         });
+    }
+
+    fn name_at(&self, span: Span) -> &str {
+        let (from, length) = match span.len & UNESCAPED {
+            0 => (self.text, span.len),
+            _ => (&*self.unescaped, span.len & !UNESCAPED),
+        };
+        let start = span.start as usize;
+        from.get(start..start + length as usize).unwrap_or_default()
     }
 
     fn span(&self, start: usize) -> Span {

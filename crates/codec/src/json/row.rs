@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use super::{Kind, MISSING, Node, Span, Tree};
+use super::{Kind, MISSING, Node, Span, Tree, bit_of};
 
 impl<'a> Tree<'a> {
     /// Makes one object of texts; an empty text is null.
@@ -20,23 +20,28 @@ impl<'a> Tree<'a> {
             value: span(row),
             next: 1,
             kind: Kind::Object,
+            names: 0,
         }];
+        let mut names = 0;
         for (name, value) in members {
             let kind = if value.is_empty() {
                 Kind::Null
             } else {
                 Kind::Text
             };
+            names |= bit_of(text.get(name.clone()).unwrap_or_default());
             nodes.push(Node {
                 name: span(name),
                 value: span(value),
                 next: nodes.len() as u32 + 1,
                 kind,
+                names: 0,
             });
         }
         let next = nodes.len() as u32;
         if let Some(root) = nodes.first_mut() {
             root.next = next;
+            root.names = names;
         }
         Self {
             text,

@@ -18,6 +18,9 @@ use crate::rejection::Rejection;
 /// The ticks of .NET, of 100 ns since the year 1, at the Unix epoch.
 const TICKS_AT_EPOCH: u128 = 621_355_968_000_000_000;
 
+/// The longest spelling, in bytes; a `Date` with the name of its zone has some eighty.
+const MAX_TEXT_BYTES: usize = 256;
+
 /// Reads a moment; null, an empty text, 0 and -1 are unknown.
 ///
 /// # Errors
@@ -43,6 +46,10 @@ pub(crate) fn millis_of_secs(secs: f64) -> Option<u64> {
 
 /// Parses a moment in any spelling of the table.
 pub(crate) fn parse(text: &str) -> Result<Option<Timestamp>, TimeError> {
+    // The bounds of a bucket are read for each of its lines.
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(TimeError::Syntax);
+    }
     let text = text.trim();
     if let Some(epoch) = epoch(text) {
         return epoch?.map(Timestamp::in_range).transpose();

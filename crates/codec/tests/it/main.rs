@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
+mod allocations;
 mod envelopes;
 mod fixtures;
 mod formats;
+mod hostile;
 mod malformed;
+mod mutate;
 mod networks;
 mod otlp;
 mod prices;

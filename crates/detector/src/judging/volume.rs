@@ -11,9 +11,10 @@ use crate::state::State;
 use crate::windows::Channel;
 
 /// How often a day a key's usage legitimately rises to `f` times the usual and more is at least
-/// this over `f`, whatever the key's own past says, where its callers are all familiar: launches
-/// happen to steady keys too.
-const RISES_OF_FAMILIAR: f64 = 0.07;
+/// this over the square of `f`, whatever the key's own past says, where its callers are all
+/// familiar: launches happen to steady keys too, and the same machines seldom make a hundred
+/// times as much.
+const RISES_OF_FAMILIAR: f64 = 1.5;
 /// The same where nothing is known of the callers: for steady keys, and for others to `f` times
 /// the most they have made before, over a power of `f`. (Of 178 clients of a large provider, in
 /// a week 10 % set a new maximum of ten minutes at 5 times the last week's or more, 5 % at
@@ -275,7 +276,7 @@ fn rises(
 ) -> f64 {
     let factor = (observed / expected.max(0.5)).max(1.0);
     match callers {
-        Callers::Familiar => RISES_OF_FAMILIAR / factor,
+        Callers::Familiar => RISES_OF_FAMILIAR / (factor * factor),
         Callers::Unknown if prediction.class.is_steady() => RISES_OF_STEADY / factor,
         Callers::Unknown => {
             let record = observed / prediction.highest_in(signal.scale()).max(1.0);

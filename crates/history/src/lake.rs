@@ -24,6 +24,7 @@ use crate::config::QueryLimits;
 use crate::error::{query, storage};
 use crate::provider::{DayFile, UsageEvents, check_schema};
 use crate::session::{read_only, session};
+use crate::views::VIEWS;
 
 /// Where the table's own storage is known to the query engine, and nothing else is.
 const STORE: &str = "lake://usage-events";
@@ -66,6 +67,10 @@ impl Lake {
         context
             .register_table("usage_events", Arc::new(usage_events))
             .map_err(query)?;
+        for (name, select) in VIEWS {
+            let view = context.sql(select).await.map_err(query)?.into_view();
+            context.register_table(name, view).map_err(query)?;
+        }
         for source in &self.tables {
             let table = MemTable::try_new(source.schema(), vec![source.batches().await?]);
             let table = Arc::new(table.map_err(query)?);
@@ -192,6 +197,8 @@ impl HistoryReader for Lake {
 
     async fn tables(&self) -> Result<Vec<(String, SchemaRef)>, Error> {
         let mut tables = vec![("usage_events".to_owned(), usage_schema())];
+        let views = VIEWS.iter();
+        tables.extend(views.map(|(name, _)| ((*name).to_owned(), usage_schema())));
         let others = self.tables.iter();
         tables.extend(others.map(|source| (source.name().to_owned(), source.schema())));
         Ok(tables)

@@ -17,6 +17,7 @@ mod live;
 mod parquet_file;
 mod provider;
 mod session;
+mod views;
 
 pub use commit::History;
 pub use config::{HistoryConfig, QueryLimits};

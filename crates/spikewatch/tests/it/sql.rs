@@ -94,6 +94,70 @@ fn rows_are_seen_before_they_are_committed_and_once_after() {
     );
 }
 
+/// An hour of a provider's report: while it is open it is sent again, with more in it.
+fn bucket(requests: u64) -> Value {
+    json!({
+        "object": "page",
+        "data": [{
+            "object": "bucket",
+            "start_time": 1_777_892_400,
+            "end_time": 1_777_896_000,
+            "results": [{
+                "object": "organization.usage.completions.result",
+                "input_tokens": 10 * requests,
+                "output_tokens": requests,
+                "input_cached_tokens": 0,
+                "num_model_requests": requests,
+                "project_id": "proj_a",
+                "api_key_id": "key_a",
+                "model": "gpt-4.1",
+                "batch": false,
+            }],
+        }],
+        "has_more": false,
+        "next_page": null,
+    })
+}
+
+#[test]
+fn a_bucket_that_was_sent_again_counts_once_in_the_view_and_each_time_in_the_table() {
+    let Some(tools) = tools("a_bucket_that_was_sent_again_counts_once_in_the_view") else {
+        return;
+    };
+    let broker = Broker::start(&tools);
+    let instance = Instance::new(&broker, "");
+    produce(&broker, &instance, &[bucket(40), bucket(100)]);
+    instance.run_until_end();
+    // The last one is not committed with the others.
+    produce(&broker, &instance, &[bucket(130)]);
+    instance.run_until_end();
+    let sums = |table: &str| {
+        let sql = format!("SELECT count(*) AS rows, sum(requests) AS requests FROM {table}");
+        instance.sql_rows(&sql)
+    };
+    assert_eq!(
+        sums("usage_events"),
+        [json!({ "rows": 3, "requests": 270 })]
+    );
+    assert_eq!(
+        sums("v_usage_latest"),
+        [json!({ "rows": 1, "requests": 130 })]
+    );
+    // Native events without a repeat are in both alike.
+    produce(&broker, &instance, &usage("acme", 2));
+    instance.run_until_end();
+    let rows = |table: &str| {
+        instance.sql(&format!(
+            "SELECT count(*) FROM {table} WHERE account = 'acme'"
+        ))
+    };
+    assert_eq!(rows("v_usage_latest"), rows("usage_events"));
+    assert_eq!(
+        instance.sql("SELECT * FROM v_usage_latest LIMIT 0"),
+        instance.sql("SELECT * FROM usage_events LIMIT 0"),
+    );
+}
+
 #[test]
 fn what_does_not_only_read_is_refused_and_writes_nothing() {
     let Some(tools) = tools("what_does_not_only_read_is_refused_and_writes_nothing") else {

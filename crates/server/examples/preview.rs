@@ -9,7 +9,7 @@ use model::{
     Entity, EntityLevel, Evidence, IncidentId, Metric, Nanos, Receipt, Rung, SeriesPoint, Severity,
     SystemClock, Timestamp,
 };
-use server::{AppState, ServerConfig, Vitals};
+use server::{AppState, ServerConfig, UnpricedModel, Vitals};
 use tokio_util::sync::CancellationToken;
 
 /// What makes one invented alert different from the next.
@@ -73,6 +73,13 @@ fn vitals(now: Timestamp) -> Vitals {
         caught_up: true,
         last_checkpoint: Some(now.plus(-21 * Timestamp::SECOND)),
         history_rows: 184_190_220,
+        state_bytes: 5_120_000,
+        unpriced: vec![UnpricedModel {
+            provider: "openai".to_owned(),
+            model: "ft:support-bot".to_owned(),
+            events: 812,
+            tokens: 1_204_000,
+        }],
         last_error: None,
     }
 }

@@ -5,26 +5,29 @@ use axum::response::Response;
 use casebook::{OpenTotals, OutboxCounts};
 use model::{Reason, Timestamp};
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
 use crate::reply::{Refusal, typed};
-use crate::{AppState, Vitals};
+use crate::{AppState, UnpricedModel, Vitals};
 
 /// The content type of OpenMetrics.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 type Labelled = Family<Vec<(&'static str, &'static str)>, Gauge>;
+type Unpriced = Family<Vec<(&'static str, String)>, Counter>;
 
 /// Makes a registry of what stands now; nothing is kept between scrapes, so that the numbers
 /// cannot differ from those on the pages.
 pub(crate) async fn metrics(State(state): State<AppState>) -> Result<Response, Refusal> {
     let mut registry = Registry::with_prefix("spikewatch");
-    add_vitals(&mut registry, &state.vitals.vitals());
+    let vitals = state.vitals.vitals();
+    add_vitals(&mut registry, &vitals);
     add_incidents(&mut registry, state.casebook.open_totals().await?);
     add_outbox(&mut registry, state.casebook.outbox_counts().await?);
+    add_unpriced(&mut registry, &vitals.unpriced);
     add_dead_letters(&mut registry, &state.casebook.dead_letter_counts().await?);
     let mut text = String::new();
     match encode(&mut text, &registry) {
@@ -77,6 +80,11 @@ fn add_vitals(registry: &mut Registry, vitals: &Vitals) {
             "keys_tracked",
             "Keys with a baseline or on the way to one",
             Some(vitals.keys_tracked as f64),
+        ),
+        (
+            "state_bytes",
+            "Memory that baselines and windows take",
+            Some(vitals.state_bytes as f64),
         ),
         (
             "lag_records",
@@ -154,6 +162,36 @@ fn add_dead_letters(registry: &mut Registry, counts: &[(Reason, u64)]) {
         "Dead letters in the casebook by reason",
         letters,
     );
+}
+
+/// Adds what has no cost because nobody knows its price; the codec bounds how many models there
+/// are.
+fn add_unpriced(registry: &mut Registry, models: &[UnpricedModel]) {
+    let (events, tokens) = (Unpriced::default(), Unpriced::default());
+    for model in models {
+        let names = || {
+            vec![
+                ("provider", model.provider.clone()),
+                ("model", model.model.clone()),
+            ]
+        };
+        events.get_or_create(&names()).inc_by(model.events);
+        tokens.get_or_create(&names()).inc_by(model.tokens);
+    }
+    for (name, help, counts) in [
+        (
+            "unpriced_events",
+            "Events with tokens and without a cost or a price, since the start",
+            events,
+        ),
+        (
+            "unpriced_tokens",
+            "Tokens without a cost or a price, since the start",
+            tokens,
+        ),
+    ] {
+        registry.register(name, help, counts);
+    }
 }
 
 fn set(family: &Labelled, label: &'static str, value: &'static str, count: u64) {

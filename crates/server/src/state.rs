@@ -34,8 +34,25 @@ pub struct Vitals {
     pub last_checkpoint: Option<Timestamp>,
     /// Rows committed to history since the start.
     pub history_rows: u64,
+    /// Bytes that the baselines and windows take.
+    pub state_bytes: u64,
+    /// What had tokens and neither a cost nor a price since the start, most tokens first.
+    pub unpriced: Vec<UnpricedModel>,
     /// The last thing that went wrong, kept until something else does.
     pub last_error: Option<String>,
+}
+
+/// A model whose usage has no cost, because no price is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnpricedModel {
+    /// The provider; empty if the events do not say.
+    pub provider: String,
+    /// The model; empty if the events do not say.
+    pub model: String,
+    /// Events since the start.
+    pub events: u64,
+    /// Tokens since the start, in and out.
+    pub tokens: u64,
 }
 
 /// The door through which the running pipeline says how it is doing.

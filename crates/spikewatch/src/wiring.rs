@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use casebook::Casebook;
-use codec::FingerprintSecret;
+use codec::{Codec, FingerprintSecret, Unpriced};
 use columns::LiveRows;
 use detector::KeyDirectory;
 use history::{History, LiveSocket};
@@ -18,7 +18,7 @@ use pipeline::{
     CheckpointConfig, DeadLetterTopic, Deliverer, Grouping, OnAlerts, Pipeline, PipelineVitals,
     Stages,
 };
-use server::{AppState, Vitals, VitalsSource};
+use server::{AppState, UnpricedModel, Vitals, VitalsSource};
 use tracing::warn;
 
 use crate::config::{self, Config, ConfigError};
@@ -75,9 +75,10 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
             None
         }
     };
-    let app_vitals = AppVitals::new(vitals.clone(), source.lag());
+    let codec = codec.with_secret(secret);
+    let app_vitals = AppVitals::new(vitals.clone(), source.lag(), codec.clone());
     let stages = Stages::new(
-        codec.with_secret(secret),
+        codec,
         config.detector.clone(),
         Arc::new(KeyDirectory::new(&inventory)),
         Grouping::ByPartition,
@@ -228,18 +229,21 @@ pub(crate) fn fingerprint_secret(path: &Path) -> anyhow::Result<FingerprintSecre
 struct AppVitals {
     vitals: Arc<PipelineVitals>,
     lag: Arc<AtomicU64>,
+    /// Knows what had no price.
+    codec: Codec,
     started: Instant,
     started_at: Timestamp,
     rate: std::sync::Mutex<(Instant, u64, f64)>,
 }
 
 impl AppVitals {
-    fn new(vitals: Arc<PipelineVitals>, lag: Arc<AtomicU64>) -> Self {
+    fn new(vitals: Arc<PipelineVitals>, lag: Arc<AtomicU64>, codec: Codec) -> Self {
         let started = Instant::now();
         let rate = std::sync::Mutex::new((started, 0, 0.0));
         Self {
             vitals,
             lag,
+            codec,
             started,
             started_at: process::now(),
             rate,
@@ -286,8 +290,25 @@ impl VitalsSource for AppVitals {
             caught_up: self.vitals.caught_up.load(Ordering::Relaxed),
             last_checkpoint: self.vitals.last_checkpoint(),
             history_rows: count(&self.vitals.history_rows),
+            state_bytes: count(&self.vitals.state_bytes),
+            unpriced: self.codec.unpriced().into_iter().map(unpriced).collect(),
             last_error: self.vitals.last_error(),
         }
+    }
+}
+
+fn unpriced(unpriced: Unpriced) -> UnpricedModel {
+    let Unpriced {
+        provider,
+        model,
+        events,
+        tokens,
+    } = unpriced;
+    UnpricedModel {
+        provider,
+        model,
+        events,
+        tokens,
     }
 }
 

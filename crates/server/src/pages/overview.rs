@@ -5,11 +5,11 @@ use casebook::{Casebook, Error, OpenTotals, OutboxCounts};
 use model::{Incident, IncidentState, Timestamp};
 
 use super::{Frame, INCIDENTS_MAX, account_name, severity_word};
-use crate::Vitals;
 use crate::format::{
     ago, clock_to_the_second, date_and_clock, day, dollars, grouped, money, number, plural, span,
     visible,
 };
+use crate::{UnpricedModel, Vitals};
 
 /// One figure of the strip.
 pub(super) struct Tile {
@@ -52,6 +52,7 @@ pub(super) struct Overview {
     cut: Option<String>,
     empty: Option<Empty>,
     last_error: Option<String>,
+    unpriced: Option<String>,
 }
 
 impl Overview {
@@ -82,8 +83,34 @@ impl Overview {
             }),
             empty: (totals.incidents == 0).then(|| empty(vitals)),
             last_error: vitals.last_error.as_deref().map(visible),
+            unpriced: unpriced(&vitals.unpriced),
         })
     }
+}
+
+/// Says which models' usage has no cost, because nobody knows their price.
+fn unpriced(models: &[UnpricedModel]) -> Option<String> {
+    const NAMED: usize = 3;
+    let tokens: u64 = models.iter().map(|model| model.tokens).sum();
+    let mut names: Vec<String> = models
+        .iter()
+        .take(NAMED)
+        .map(|model| match model.model.as_str() {
+            "" => "calls that name no model".to_owned(),
+            name => visible(name),
+        })
+        .collect();
+    if models.len() > NAMED {
+        names.push(format!("{} more", models.len() - NAMED));
+    }
+    (!models.is_empty()).then(|| {
+        format!(
+            "{} tokens since the start have neither a cost nor a price: {}. Their dollars are \
+             unknown, not 0; prices.override_file can name a price.",
+            grouped(tokens),
+            names.join(", ")
+        )
+    })
 }
 
 fn row(incident: &Incident, now: Timestamp) -> Row {

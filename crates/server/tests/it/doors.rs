@@ -1,7 +1,7 @@
 //! Who is let in, and what every answer carries.
 
 use model::Severity;
-use server::{ServerConfig, Vitals};
+use server::{ServerConfig, UnpricedModel, Vitals};
 
 use crate::client::Running;
 use crate::maker::{alert, vitals};
@@ -166,6 +166,26 @@ async fn metrics_are_open_metrics() {
         let found = answer.body.lines().any(|line| line == expected);
         assert!(found, "{expected}\n{}", answer.body);
     }
+    // What has no price is counted by model, and said on the first page.
+    let unpriced = Vitals {
+        unpriced: vec![UnpricedModel {
+            provider: "openai".to_owned(),
+            model: "ft:\"bot\"".to_owned(),
+            events: 12,
+            tokens: 34_567,
+        }],
+        ..vitals()
+    };
+    let server = Running::with(&[], unpriced, &[]).await;
+    let answer = server.get("/metrics").await;
+    let expected =
+        r#"spikewatch_unpriced_tokens_total{provider="openai",model="ft:\"bot\""} 34567"#;
+    assert!(answer.body.contains(expected), "{}", answer.body);
+    let page = server.get("/").await.body;
+    assert!(
+        page.contains("34,567 tokens since the start have neither"),
+        "{page}"
+    );
     // An unknown is left out, not 0.
     let server = Running::with(&[], Vitals::default(), &[]).await;
     let answer = server.get("/metrics").await;

@@ -24,6 +24,8 @@ pub(crate) fn vitals() -> Vitals {
         caught_up: true,
         last_checkpoint: Some(START),
         history_rows: 1_234_000,
+        state_bytes: 1 << 20,
+        unpriced: Vec::new(),
         last_error: None,
     }
 }

@@ -17,6 +17,7 @@ use deltalake_core::kernel::scalars::ScalarExt;
 use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::{StreamExt, TryStreamExt};
 use model::Partition;
+use tokio::task::JoinSet;
 use url::Url;
 
 use crate::commit::{app_id, load, table_url};
@@ -26,10 +27,16 @@ use crate::provider::{DayFile, UsageEvents, check_schema};
 use crate::session::{read_only, session};
 use crate::views::VIEWS;
 
+/// What the workers of a runtime that asks [`Lake`] need as a stack: a statement of the greatest
+/// length is a chain of eight thousand operators, and planning it goes that deep. Only what is
+/// used takes memory.
+pub const STACK_BYTES: usize = 64 << 20;
+
 /// Where the table's own storage is known to the query engine, and nothing else is.
 const STORE: &str = "lake://usage-events";
 
 /// Answers SQL.
+#[derive(Clone)]
 pub struct Lake {
     url: Url,
     cluster: String,
@@ -185,14 +192,19 @@ impl HistoryReader for Lake {
             )));
         }
         let patience = Duration::from_secs(self.limits.timeout_secs);
-        tokio::time::timeout(patience, self.run(sql))
-            .await
-            .unwrap_or_else(|_| {
-                Err(Error::Query(format!(
-                    "the query took longer than {} s",
-                    self.limits.timeout_secs
-                )))
-            })
+        let (lake, sql) = (self.clone(), sql.to_owned());
+        // Planning goes as deep as the statement: on a worker, whose stack the program chose
+        // ([`STACK_BYTES`]), and not on the caller's. Dropped with the future, it ends.
+        let mut running = JoinSet::new();
+        running.spawn(async move { lake.run(&sql).await });
+        match tokio::time::timeout(patience, running.join_next()).await {
+            Ok(Some(Ok(answer))) => answer,
+            Ok(_) => Err(Error::Query("the query ended without an answer".to_owned())),
+            Err(_) => Err(Error::Query(format!(
+                "the query took longer than {} s",
+                self.limits.timeout_secs
+            ))),
+        }
     }
 
     async fn tables(&self) -> Result<Vec<(String, SchemaRef)>, Error> {

@@ -21,6 +21,6 @@ mod views;
 
 pub use commit::History;
 pub use config::{HistoryConfig, QueryLimits};
-pub use lake::Lake;
+pub use lake::{Lake, STACK_BYTES};
 pub use live::{LiveSocket, SocketRows};
 pub use parquet_file::{read_parquet, write_parquet};

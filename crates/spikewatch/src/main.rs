@@ -27,6 +27,7 @@ fn main() -> std::process::ExitCode {
     logging::init(&cli);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .thread_stack_size(history::STACK_BYTES)
         .build()
     {
         Ok(runtime) => runtime,

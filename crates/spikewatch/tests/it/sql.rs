@@ -94,6 +94,35 @@ fn rows_are_seen_before_they_are_committed_and_once_after() {
     );
 }
 
+#[test]
+fn a_deep_statement_is_answered_or_ended_and_overflows_nothing() {
+    let Some(tools) = tools("a_deep_statement_is_answered_or_ended_and_overflows_nothing") else {
+        return;
+    };
+    let broker = Broker::start(&tools);
+    let instance = Instance::new(&broker, "[sql]\ntimeout_secs = 30\n");
+    produce(&broker, &instance, &usage("acme", 2));
+    instance.run_until_end();
+    let ones = |count: usize| vec!["1"; count].join("+");
+    // Not a constant: it is as deep when it runs.
+    let deep = format!("SELECT min(requests*0+{}) FROM usage_events", ones(500));
+    assert_eq!(instance.sql(&deep), "500");
+    let unions = vec!["SELECT 1"; 300].join(" UNION ALL ");
+    let count = format!("SELECT count(*) FROM ({unions}) AS u");
+    assert_eq!(instance.sql(&count), "300");
+    // The work grows with more than the square of the depth; the patience does not.
+    let instance = Instance::new(&broker, "[sql]\ntimeout_secs = 2\n");
+    produce(&broker, &instance, &usage("globex", 2));
+    instance.run_until_end();
+    let outcome = instance.run(["sql", &format!("SELECT {}", ones(8_000))]);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("took longer than 2 s"),
+        "{}",
+        outcome.stderr
+    );
+}
+
 /// An hour of a provider's report: while it is open it is sent again, with more in it.
 fn bucket(requests: u64) -> Value {
     json!({

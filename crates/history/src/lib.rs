@@ -5,7 +5,8 @@
 //! - [`LiveSocket`] lends the [`columns::LiveRows`] that are not committed yet to other processes
 //!   as an Arrow stream.
 //! - [`Lake`] is the [`columns::HistoryReader`]: SQL over both at once, each row exactly once,
-//!   read-only, with bounds on memory, time and size.
+//!   read-only, with bounds on memory, time and size. It plans on the runtime's workers, which
+//!   need stacks of [`STACK_BYTES`]. `views.rs` has the views over the table.
 //!
 //! This is the only room that names `datafusion` and `deltalake`.
 

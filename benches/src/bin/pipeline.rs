@@ -107,6 +107,8 @@ async fn whole(lines: &[(String, Vec<u8>)]) -> Result<f64, Box<dyn std::error::E
             directory,
             Grouping::ByPartition,
         ),
+        offsets: BTreeMap::new(),
+        snapshots: None,
         casebook: Casebook::in_memory().await?,
         channels: Vec::new(),
         history: Arc::new(MemoryHistory::default()),

@@ -5,6 +5,7 @@
 //!   columns, history stores them, SQL shows them: nobody converts.
 //! - [`Table`] gives the schema of each table that the casebook feeds and turns its rows into columns.
 //! - [`LiveRows`] holds the batches that are not committed yet.
+//! - [`SnapshotWriter`] and [`SnapshotReader`] are the file that a detector's state is kept in.
 //! - [`HistoryWriter`], [`HistoryReader`] and [`TableSource`] are the doors to what stores and asks.
 //!
 //! This is the only room that names `arrow-*`; others say [`arrow`].
@@ -24,6 +25,7 @@ mod display;
 mod doors;
 mod error;
 mod live;
+mod snapshot;
 mod table;
 mod usage;
 
@@ -31,6 +33,7 @@ pub use display::{Format, renamed, write_batches};
 pub use doors::{CommitReceipt, HistoryCommit, HistoryReader, HistoryWriter, TableSource};
 pub use error::Error;
 pub use live::LiveRows;
+pub use snapshot::{SnapshotError, SnapshotReader, SnapshotWriter};
 pub use table::Table;
 pub use usage::{UsageBatch, UsageBatchBuilder, decimal_cost, usage_schema};
 

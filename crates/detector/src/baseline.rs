@@ -4,6 +4,10 @@
 //! two buckets, so that no window explains itself and the expectation does not depend on the
 //! order in which rows of neighbouring buckets arrived.
 
+use columns::SnapshotError;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::Archive;
 use crate::brief::Brief;
 use crate::clock::{BUCKETS_A_DAY, BUCKETS_AN_HOUR, MINUTES_A_BUCKET, ends_hour, hour_of};
 use crate::directory::Announced;
@@ -34,7 +38,7 @@ const PROBING_MEMORY: f32 = 2000.0;
 const DAY_HOURS: usize = 25;
 
 /// What is expected of the windows that end with one bucket.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Prediction {
     counts: [Expected; COUNTS],
     /// Requests an hour, and dollars an hour in requests, at profile 1.
@@ -112,7 +116,7 @@ pub(crate) struct Lesson {
 }
 
 /// What is kept of what was learned of a key that is not used any more.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct BriefBaseline {
     learned: i32,
     born: i32,
@@ -170,6 +174,36 @@ impl Baseline {
             dearest: Moments::new(0.8, COST_MEMORY),
             probing: Grid::new(1),
         }
+    }
+
+    /// Carries every column into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self {
+            learned,
+            born,
+            used,
+            levels,
+            profiles,
+            spreads,
+            grains,
+            highest,
+            marginal,
+            unit_cost,
+            dearest,
+            probing,
+        } = self;
+        archive.grid("learned", learned)?;
+        archive.grid("born", born)?;
+        archive.grid("used", used)?;
+        archive.part("levels", |archive| levels.archive(archive))?;
+        archive.part("profiles", |archive| profiles.archive(archive))?;
+        archive.part("spreads", |archive| spreads.archive(archive))?;
+        archive.part("grains", |archive| grains.archive(archive))?;
+        archive.part("highest", |archive| highest.archive(archive))?;
+        archive.part("marginal", |archive| marginal.archive(archive))?;
+        archive.part("unit_cost", |archive| unit_cost.archive(archive))?;
+        archive.part("dearest", |archive| dearest.archive(archive))?;
+        archive.grid("probing", probing)
     }
 
     /// Begins a key in a slot that is new or was given back.

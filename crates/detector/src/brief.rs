@@ -1,8 +1,13 @@
 //! Half of a float: what is read often, changed rarely and need not be exact.
 
+use columns::arrow::array::types::UInt16Type;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::Lanes;
+
 /// The upper half of an `f32` (the format bfloat16), rounded to the nearest: the range of a
 /// float and three significant digits in two bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Brief(u16);
 
 impl Brief {
@@ -22,7 +27,7 @@ impl From<f32> for Brief {
 }
 
 /// A positive number in a byte: the logarithm to the base 2 in sixteenths, from 2^-9 to 2^7.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Octaves(u8);
 
 impl Octaves {
@@ -35,6 +40,18 @@ impl From<f32> for Octaves {
     fn from(value: f32) -> Self {
         let octaves = value.max(f32::MIN_POSITIVE).log2();
         Self(((octaves + 9.0) * 16.0).round().clamp(0.0, 255.0) as u8)
+    }
+}
+
+impl Lanes for Brief {
+    type Arrow = UInt16Type;
+
+    fn write(self, numbers: &mut Vec<u16>) {
+        numbers.push(self.0);
+    }
+
+    fn read(numbers: &[u16]) -> Self {
+        Self(numbers[0])
     }
 }
 

@@ -7,6 +7,11 @@
 
 use std::collections::BTreeMap;
 
+use columns::SnapshotError;
+use columns::arrow::array::types::UInt16Type;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::{Archive, Lanes};
 use crate::brief::Brief;
 use crate::clock::day_of;
 use crate::grid::Grid;
@@ -39,7 +44,7 @@ struct Tail {
 }
 
 /// A cluster that has not ended.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Running {
     peak: f32,
     size: f32,
@@ -74,6 +79,20 @@ impl Calibration {
             counted_to: Grid::new(1),
             running: BTreeMap::new(),
         }
+    }
+
+    /// Carries every column into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self {
+            tails,
+            days,
+            counted_to,
+            running,
+        } = self;
+        archive.grid("tails", tails)?;
+        archive.grid("days", days)?;
+        archive.grid("counted_to", counted_to)?;
+        archive.map("running", running)
     }
 
     /// Begins a key in a slot that is new or was given back.
@@ -243,6 +262,28 @@ impl Calibration {
             + self.days.bytes()
             + self.counted_to.bytes()
             + self.running.len() * (size_of::<((u32, u8), Running)>() + 8)
+    }
+}
+
+impl Lanes for Tail {
+    type Arrow = UInt16Type;
+
+    const LANES: usize = 4;
+
+    fn write(self, numbers: &mut Vec<u16>) {
+        for part in [self.clusters, self.excess, self.size, self.size_squared] {
+            part.write(numbers);
+        }
+    }
+
+    fn read(numbers: &[u16]) -> Self {
+        let part = |at: usize| Brief::read(&numbers[at..]);
+        Self {
+            clusters: part(0),
+            excess: part(1),
+            size: part(2),
+            size_squared: part(3),
+        }
     }
 }
 

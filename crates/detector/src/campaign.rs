@@ -4,8 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use columns::SnapshotError;
 use model::{Alert, AlertId, Detector, Entity, Evidence, Timestamp};
+use serde::{Deserialize, Serialize};
 
+use crate::archive::Archive;
 use crate::clock::{BUCKET_MILLIS, BUCKETS_A_DAY, BUCKETS_AN_HOUR};
 use crate::config::DetectorConfig;
 use crate::detector::ALLOWED_LATENESS_MILLIS;
@@ -33,7 +36,7 @@ const GROUP_SHARE: f64 = 0.2;
 const WINDOW_BUCKETS: i64 = BUCKETS_AN_HOUR;
 
 /// What one key shows in a closed bucket, short of an alert or not.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sign {
     /// The bucket, counted in ten minutes since the epoch.
     pub(crate) bucket: i64,
@@ -48,7 +51,7 @@ pub struct Sign {
 }
 
 /// What was told of a key in a campaign.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Told {
     /// The last bucket in which it belonged to the group.
     last: i64,
@@ -99,6 +102,27 @@ impl Campaigns {
             told: BTreeMap::new(),
             closed: None,
         }
+    }
+
+    /// Carries everything but configuration and inventory into a snapshot or out of one.
+    ///
+    /// # Errors
+    /// When the disk fails, or a snapshot is damaged or of other state.
+    pub fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self {
+            config: _,
+            directory: _,
+            signs,
+            waiting,
+            waiting_signs,
+            told,
+            closed,
+        } = self;
+        archive.map("signs", signs)?;
+        archive.map("waiting", waiting)?;
+        archive.value("waiting_signs", waiting_signs)?;
+        archive.map("told", told)?;
+        archive.value("closed", closed)
     }
 
     /// Takes another inventory; what is judged from now on follows it.

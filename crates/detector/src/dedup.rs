@@ -2,8 +2,11 @@
 
 use std::collections::HashSet;
 
+use columns::SnapshotError;
 use model::{CountField, FlagField, TextField, Timestamp, UsageRow};
 use twox_hash::XxHash3_128;
+
+use crate::archive::Archive;
 
 /// The horizon in event time, and how many generations it is kept in.
 const HORIZON_MILLIS: i64 = 24 * Timestamp::HOUR;
@@ -54,6 +57,31 @@ impl Dedup {
             row.cost.map(|cost| cost.get())
         );
         self.is_repeat(provider, account, &id, row.time)
+    }
+
+    /// Carries everything into a snapshot or out of one.
+    ///
+    /// # Errors
+    /// When the disk fails, or a snapshot is damaged or of other state.
+    pub fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self {
+            generations,
+            scratch: _,
+            repeats,
+            forgotten_early,
+        } = self;
+        archive.value("repeats", repeats)?;
+        archive.value("forgotten_early", forgotten_early)?;
+        let mut indices: Vec<i64> = generations.iter().map(|(index, _)| *index).collect();
+        archive.value("generations", &mut indices)?;
+        if archive.is_reading() {
+            let empty = |index| (index, HashSet::new());
+            *generations = indices.into_iter().map(empty).collect();
+        }
+        for (_, ids) in generations {
+            archive.set("ids", ids)?;
+        }
+        Ok(())
     }
 
     /// Returns whether the event was seen within the horizon, and remembers it.

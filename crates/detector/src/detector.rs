@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use columns::SnapshotError;
 use columns::UsageBatch;
 use model::{Alert, Anomaly, Timestamp};
 
+use crate::archive::Archive;
 use crate::baseline::Prediction;
 use crate::campaign::Sign;
 use crate::clock::{BUCKET_MILLIS, BUCKETS_AN_HOUR, bucket_of, hour_of, minute_of, start_of};
@@ -173,6 +175,70 @@ impl PartitionDetector {
         }
     }
 
+    /// Carries everything but configuration and inventory into a snapshot or out of one.
+    ///
+    /// # Errors
+    /// When the disk fails, or a snapshot is damaged or of other state; then what was read so
+    /// far is of no use.
+    pub fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self {
+            config,
+            directory,
+            state,
+            open,
+            episodes,
+            notices,
+            governed,
+            happened,
+            signs,
+            newest,
+            ahead,
+            open_from,
+            room: _,
+            sketch,
+            displaced,
+            turned_away,
+            too_late,
+            without_key,
+            not_billed,
+            restated,
+            without,
+            unkeyed,
+            billed,
+            billed_ahead,
+        } = self;
+        debug_assert!(
+            signs.is_empty() && unkeyed.is_empty(),
+            "what a batch has shown is taken before its offset is passed"
+        );
+        archive.part("state", |archive| state.archive(archive))?;
+        archive.part("open", |archive| open.archive(archive))?;
+        archive.map("episodes", episodes)?;
+        archive.map("notices", notices)?;
+        archive.map("governed", governed)?;
+        archive.map("happened", happened)?;
+        archive.value("newest", newest)?;
+        archive.value("ahead", ahead)?;
+        archive.value("open_from", open_from)?;
+        archive.part("sketch", |archive| sketch.archive(archive))?;
+        archive.value("displaced", displaced)?;
+        archive.value("turned_away", turned_away)?;
+        archive.value("too_late", too_late)?;
+        archive.value("without_key", without_key)?;
+        archive.value("not_billed", not_billed)?;
+        archive.part("restated", |archive| restated.archive(archive))?;
+        archive.value("billed", billed)?;
+        archive.value("billed_ahead", billed_ahead)?;
+        let mut has_without = without.is_some();
+        archive.value("has_without", &mut has_without)?;
+        if !has_without {
+            *without = None;
+            return Ok(());
+        }
+        let without = without.get_or_insert_with(|| Self::of_scopes(config, directory));
+        archive.part("without", |archive| without.archive(archive))
+    }
+
     /// Takes another inventory; what is judged from now on follows it.
     pub fn set_directory(&mut self, directory: Arc<KeyDirectory>) {
         if let Some(without) = &mut self.without {
@@ -281,14 +347,10 @@ impl PartitionDetector {
 
     /// Counts a row for a scope, with the machinery of keys.
     fn count_without_key(&mut self, rows: &Rows<'_>, row: usize, scope: &str) {
-        let mut without = self.without.take().unwrap_or_else(|| {
-            let budget = WITHOUT_KEY_SHARE * self.config.false_alerts_per_1000_key_days;
-            let config = DetectorConfig {
-                false_alerts_per_1000_key_days: budget,
-                ..self.config.clone()
-            };
-            Box::new(Self::new(config, self.directory.clone()))
-        });
+        let mut without = self
+            .without
+            .take()
+            .unwrap_or_else(|| Self::of_scopes(&self.config, &self.directory));
         let mut alerts = Vec::new();
         if let Some(newest) = self.newest {
             without.advance(newest, &mut alerts);
@@ -298,6 +360,16 @@ impl PartitionDetector {
             .alerts
             .extend(alerts.into_iter().map(without_key));
         self.without = Some(without);
+    }
+
+    /// Makes the detector of usage without a key, with its own part of the budget.
+    fn of_scopes(config: &DetectorConfig, directory: &Arc<KeyDirectory>) -> Box<Self> {
+        let budget = WITHOUT_KEY_SHARE * config.false_alerts_per_1000_key_days;
+        let config = DetectorConfig {
+            false_alerts_per_1000_key_days: budget,
+            ..config.clone()
+        };
+        Box::new(Self::new(config, directory.clone()))
     }
 
     /// Takes a billing line. It moves no watermark: its period may be long past, or not over.

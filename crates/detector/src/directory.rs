@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use model::{Change, Entity, Inventory, KeyEntry, LEVEL_ACCEPTED, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// How long an announced change holds that does not say until when.
 const DEFAULT_HOLDS: i64 = 7 * Timestamp::DAY;
@@ -38,7 +39,7 @@ struct Entry {
 }
 
 /// What announced changes relax or sharpen on a key at a moment.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Announced {
     /// Volume and spend may be so many times the usual.
     pub(crate) factor: f64,

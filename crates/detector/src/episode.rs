@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{Contributor, Nanos, SeriesPoint, Severity, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::clock::{BUCKET_MILLIS, BUCKETS_A_DAY, BUCKETS_AN_HOUR, hour_of};
 use crate::config::DetectorConfig;
@@ -27,7 +28,7 @@ const VALUES: usize = 128;
 pub(crate) type Fired = BTreeMap<(Family, Option<Signal>), Finding>;
 
 /// The alarm of one key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Episode {
     /// The first bucket of the episode. Its hour is, with the entity, the episode's identity.
     pub(crate) first_bucket: i64,
@@ -62,7 +63,7 @@ pub(crate) struct Episode {
 }
 
 /// What a revision told; another is made when this changes enough to matter.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Told {
     pub(crate) severity: Severity,
     pub(crate) cost: Nanos,

@@ -1,12 +1,13 @@
 //! One piece of evidence, and what several say of a key together.
 
 use model::{Metric, Window};
+use serde::{Deserialize, Serialize};
 
 use crate::joint::truncated_product;
 use crate::signal::{Family, Signal};
 
 /// One piece of evidence about a key, in the metric's own unit.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Finding {
     pub(crate) family: Family,
     /// The signal, if it has a tail of its own.

@@ -9,11 +9,14 @@
 
 use std::collections::BTreeMap;
 
+use columns::SnapshotError;
 use model::{
     Alert, AlertId, Detector, Entity, EntityLevel, Evidence, IncidentId, Metric, Nanos,
     SeriesPoint, Severity, Timestamp, Window,
 };
+use serde::{Deserialize, Serialize};
 
+use crate::archive::Archive;
 use crate::clock::{BUCKET_MILLIS, BUCKETS_AN_HOUR, ends_hour, hour_of, start_of};
 use crate::config::DetectorConfig;
 use crate::episode::{ACCEPTED_AFTER_BUCKETS, CALM_BUCKETS, SAME_EPISODE_BUCKETS, score};
@@ -40,14 +43,14 @@ const LOOKS_A_DAY: f64 = 72.0;
 const SERIES_HOURS: usize = 24;
 
 /// What came in one bucket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Seen {
     ids: u64,
     cost_nanos: u64,
 }
 
 /// What an account has shown, decayed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Account {
     /// The open buckets, and the closed ones of the last hour.
     seen: BTreeMap<i64, Seen>,
@@ -61,7 +64,7 @@ struct Account {
 }
 
 /// One episode.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Flood {
     first_bucket: i64,
     last_exceedance: i64,
@@ -75,7 +78,7 @@ struct Flood {
 }
 
 /// What the last revision told.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Told {
     severity: Severity,
     ids: u64,
@@ -83,7 +86,7 @@ struct Told {
 }
 
 /// An hour that was judged.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Judged {
     bucket: i64,
     ids: u64,
@@ -105,6 +108,12 @@ impl Floods {
         let seen = account.seen.entry(bucket).or_default();
         seen.ids += ids;
         seen.cost_nanos = seen.cost_nanos.saturating_add(cost_nanos);
+    }
+
+    /// Carries every column into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self { accounts } = self;
+        archive.map("accounts", accounts)
     }
 
     /// Moves an id to an earlier bucket: of its first rows the later had come first.

@@ -1,5 +1,9 @@
 //! How coarse a key's feed is: single calls, or roll-ups of so many minutes.
 
+use columns::SnapshotError;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::Archive;
 use crate::clock::MINUTES_A_BUCKET;
 use crate::grid::Grid;
 
@@ -15,14 +19,14 @@ pub(crate) struct Grains {
 }
 
 /// All that is known of a key's feed, as in [`Grains`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Feed {
     minutes: u64,
     span_minutes: u16,
 }
 
 /// What one bucket shows of a key's feed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Marks {
     /// The minutes after the bucket's start in which roll-ups end, or [`SINGLE_CALLS`].
     minutes: u16,
@@ -49,6 +53,19 @@ impl Marks {
         }
     }
 
+    /// Returns it as bits, for a column.
+    pub(crate) fn bits(self) -> u32 {
+        u32::from(self.minutes) << 16 | u32::from(self.span_minutes)
+    }
+
+    /// Makes it of its bits.
+    pub(crate) fn of_bits(bits: u32) -> Self {
+        Self {
+            minutes: (bits >> 16) as u16,
+            span_minutes: bits as u16,
+        }
+    }
+
     /// Returns the same by the minutes of the hour.
     fn minutes_of_hour(self, bucket: i64) -> u64 {
         if self.minutes == SINGLE_CALLS {
@@ -67,6 +84,16 @@ impl Grains {
             minutes: Grid::new(1),
             span_minutes: Grid::new(1),
         }
+    }
+
+    /// Carries every column into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self {
+            minutes,
+            span_minutes,
+        } = self;
+        archive.grid("minutes", minutes)?;
+        archive.grid("span_minutes", span_minutes)
     }
 
     /// Takes over the feed of another key.

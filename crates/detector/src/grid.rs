@@ -60,6 +60,27 @@ impl<T: Copy> Grid<T> {
         self.cells[slot * self.stride] = value;
     }
 
+    /// Returns how many cells each key has.
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// Returns the cells of all keys.
+    pub(crate) fn cells(&self) -> &[T] {
+        &self.cells
+    }
+
+    /// Forgets all keys.
+    pub(crate) fn clear(&mut self) {
+        self.cells.clear();
+    }
+
+    /// Appends cells of further keys.
+    pub(crate) fn extend(&mut self, cells: impl Iterator<Item = T>) {
+        self.cells.reserve_exact(cells.size_hint().0);
+        self.cells.extend(cells);
+    }
+
     /// Returns the bytes held.
     pub(crate) fn bytes(&self) -> usize {
         self.cells.capacity() * size_of::<T>()

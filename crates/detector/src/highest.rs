@@ -3,6 +3,9 @@
 //! Where nothing is known of who calls, a rise is measured against this and not against what is
 //! usual at the hour: clients that sleep most of the day rise a thousandfold whenever they wake.
 
+use columns::SnapshotError;
+
+use crate::archive::Archive;
 use crate::clock::BUCKETS_A_DAY;
 use crate::grid::Grid;
 
@@ -24,6 +27,12 @@ impl Highest {
         Self {
             counts: Grid::new(2),
         }
+    }
+
+    /// Carries every column into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self { counts } = self;
+        archive.grid("counts", counts)
     }
 
     /// Begins a key in a slot that is new or was given back.

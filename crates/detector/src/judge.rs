@@ -1,5 +1,7 @@
 //! How rare is this count? One window against one expectation.
 
+use serde::{Deserialize, Serialize};
+
 use crate::calibration::Rarity;
 use crate::signal::{Scale, Signal};
 use crate::tail::{neg_ln_sf_log_normal, neg_ln_sf_negative_binomial};
@@ -8,7 +10,7 @@ use crate::tail::{neg_ln_sf_log_normal, neg_ln_sf_negative_binomial};
 const SLOW_SHARE: f64 = 0.01;
 
 /// What is expected of one signal's window, in requests or their equivalents.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Expected {
     /// The slow expert's mean, the peaks of the hour of the week included.
     pub(crate) slow: f32,

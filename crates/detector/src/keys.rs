@@ -2,16 +2,19 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use columns::SnapshotError;
 use hashbrown::HashTable;
 use model::Entity;
+use serde::{Deserialize, Serialize};
 
+use crate::archive::Archive;
 use crate::grid::Grid;
 
 /// The group of a slot that was given back.
 const FREE: u32 = u32::MAX;
 
 /// A provider and an account with keys.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Group {
     provider: Box<str>,
     account: Box<str>,
@@ -55,6 +58,55 @@ impl KeyTable {
             last_group: FREE,
             text_bytes: 0,
         }
+    }
+
+    /// Carries everything into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self {
+            slots,
+            hasher,
+            names,
+            groups,
+            free,
+            group_ids,
+            group_names,
+            free_groups,
+            last_group,
+            text_bytes,
+        } = self;
+        archive.list("names", names)?;
+        archive.grid("groups", groups)?;
+        archive.value("free", free)?;
+        archive.list("group_names", group_names)?;
+        archive.value("free_groups", free_groups)?;
+        if !archive.is_reading() {
+            return Ok(());
+        }
+        // The tables that find them, whose hash is another with every start.
+        *last_group = FREE;
+        let group_bytes = |group: &Group| group.provider.len() + group.account.len();
+        *text_bytes = names.iter().map(|name| name.len()).sum::<usize>()
+            + group_names.iter().map(group_bytes).sum::<usize>();
+        let hash_of = |slot: u32| {
+            let slot = slot as usize;
+            hasher.hash_one((groups.get(slot), &*names[slot]))
+        };
+        slots.clear();
+        for slot in (0..names.len() as u32).filter(|&slot| groups.get(slot as usize) != FREE) {
+            slots.insert_unique(hash_of(slot), slot, |&slot| hash_of(slot));
+        }
+        let hash_of = |group: u32| {
+            let Group {
+                provider, account, ..
+            } = &group_names[group as usize];
+            hasher.hash_one((&**provider, &**account))
+        };
+        group_ids.clear();
+        let is_used = |group: &u32| group_names[*group as usize].keys > 0;
+        for group in (0..group_names.len() as u32).filter(is_used) {
+            group_ids.insert_unique(hash_of(group), group, |&group| hash_of(group));
+        }
+        Ok(())
     }
 
     /// Returns the slot of a key that has one.

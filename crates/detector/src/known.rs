@@ -1,10 +1,15 @@
 //! Which networks, clients and models a key is known to use.
 
+use columns::SnapshotError;
+use columns::arrow::array::types::UInt32Type;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::{Archive, Lanes};
 use crate::clock::day_of;
 use crate::grid::Grid;
 
 /// What is watched for newness.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(usize)]
 pub(crate) enum Trait {
     Network,
@@ -68,6 +73,13 @@ impl Known {
             values: Grid::new(CELLS),
             born_day: Grid::new(1),
         }
+    }
+
+    /// Carries every column into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self { values, born_day } = self;
+        archive.grid("values", values)?;
+        archive.grid("born_day", born_day)
     }
 
     /// Begins a key in a slot that is new or was given back.
@@ -200,6 +212,25 @@ impl Known {
 
     pub(crate) fn bytes(&self) -> usize {
         self.values.bytes() + self.born_day.bytes()
+    }
+}
+
+impl Lanes for Value {
+    type Arrow = UInt32Type;
+
+    const LANES: usize = 2;
+
+    fn write(self, numbers: &mut Vec<u32>) {
+        let days = u32::from(self.first_day) << 16 | u32::from(self.last_day);
+        numbers.extend([self.hash, days]);
+    }
+
+    fn read(numbers: &[u32]) -> Self {
+        Self {
+            hash: numbers[0],
+            first_day: (numbers[1] >> 16) as u16,
+            last_day: numbers[1] as u16,
+        }
     }
 }
 

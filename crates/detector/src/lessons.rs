@@ -1,5 +1,9 @@
 //! What closed buckets teach that is not learned yet.
 
+use columns::SnapshotError;
+use columns::arrow::array::types::UInt32Type;
+
+use crate::archive::{Archive, Lanes};
 use crate::grain::Marks;
 use crate::grid::Grid;
 
@@ -46,6 +50,12 @@ impl Lessons {
         }
     }
 
+    /// Carries every column into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self { waiting } = self;
+        archive.grid("waiting", waiting)
+    }
+
     /// Begins a key in a slot that is new or was given back, of which nothing waits.
     pub(crate) fn begin(&mut self, slot: usize) {
         let none = TallyLesson::new(i64::from(NONE), 1.0);
@@ -89,6 +99,31 @@ impl Lessons {
 
 fn cell(bucket: i64) -> usize {
     bucket.rem_euclid(WAITING as i64) as usize
+}
+
+impl Lanes for TallyLesson {
+    type Arrow = UInt32Type;
+
+    const LANES: usize = 6;
+
+    fn write(self, numbers: &mut Vec<u32>) {
+        let floats = [self.trust, self.requests, self.probes, self.dearest];
+        numbers.push(self.bucket.cast_unsigned());
+        numbers.extend(floats.map(f32::to_bits));
+        numbers.push(self.marks.bits());
+    }
+
+    fn read(numbers: &[u32]) -> Self {
+        let float = |at: usize| f32::from_bits(numbers[at]);
+        Self {
+            bucket: numbers[0].cast_signed(),
+            trust: float(1),
+            requests: float(2),
+            probes: float(3),
+            dearest: float(4),
+            marks: Marks::of_bits(numbers[5]),
+        }
+    }
 }
 
 #[cfg(test)]

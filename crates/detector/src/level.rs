@@ -4,6 +4,9 @@
 //! and money are counted in requests of the key's usual size, so that dispersion means the same
 //! for all of them.
 
+use columns::SnapshotError;
+
+use crate::archive::Archive;
 use crate::brief::Brief;
 use crate::clock::{BUCKETS_A_DAY, BUCKETS_AN_HOUR};
 use crate::grid::Grid;
@@ -48,6 +51,14 @@ impl Levels {
             fast: Grid::new(CHANNELS + 1),
             unit: Grid::new(4),
         }
+    }
+
+    /// Carries every column into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self { slow, fast, unit } = self;
+        archive.grid("slow", slow)?;
+        archive.grid("fast", fast)?;
+        archive.grid("unit", unit)
     }
 
     /// Begins a key in a slot that is new or was given back.

@@ -15,12 +15,15 @@
 //! keys of all partitions show. [`Ledgers`] judges what has no key: usage without one, which goes
 //! the same way as that of keys but in a state of its own, and billing lines.
 //!
+//! An [`Archive`] carries all of it into a snapshot and back.
+//!
 //! How it decides is in `docs/detection.md`; why windows are judged while open in
 //! `docs/adr/0003`, why families share a budget in `docs/adr/0009`, what is judged without a key
 //! in `docs/adr/0011`, who has room in `docs/adr/0012`.
 
 mod acceptance;
 mod admission;
+mod archive;
 mod baseline;
 mod brief;
 mod calibration;
@@ -70,6 +73,7 @@ mod telling;
 mod theft;
 mod windows;
 
+pub use archive::{Archive, STATE_VERSION};
 pub use campaign::{Campaigns, Sign};
 pub use config::DetectorConfig;
 pub use dedup::Dedup;

@@ -1,5 +1,8 @@
 //! Means and deviations that follow a key: of ten minutes, of what a request costs.
 
+use columns::SnapshotError;
+
+use crate::archive::Archive;
 use crate::brief::Brief;
 use crate::grid::Grid;
 
@@ -22,6 +25,16 @@ impl Moments {
             prior_square: prior_sd * prior_sd,
             least: 1.0 / memory,
         }
+    }
+
+    /// Carries every column into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self {
+            cells,
+            prior_square: _,
+            least: _,
+        } = self;
+        archive.grid("cells", cells)
     }
 
     /// Begins a key in a slot that is new or was given back.

@@ -1,5 +1,9 @@
 //! Windows that are still open: what the keys of one bucket have shown so far.
 
+use columns::SnapshotError;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::Archive;
 use crate::baseline::Prediction;
 use crate::grain::Marks;
 use crate::grid::Grid;
@@ -25,7 +29,7 @@ pub(crate) const EARLY: [Signal; 10] = [
 pub(crate) type EarlySums = [u64; EARLY.len()];
 
 /// One key's open bucket.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct OpenWindow {
     pub(crate) tally: Tally,
     pub(crate) marks: Marks,
@@ -71,6 +75,20 @@ impl Bucket {
             slots: Vec::new(),
             windows: Vec::new(),
         }
+    }
+
+    /// Carries everything into a snapshot or out of one.
+    fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self {
+            bucket,
+            places,
+            slots,
+            windows,
+        } = self;
+        archive.value("bucket", bucket)?;
+        archive.grid("places", places)?;
+        archive.value("slots", slots)?;
+        archive.list("windows", windows)
     }
 
     /// Returns the place of a key's window, if there is one.
@@ -149,6 +167,15 @@ impl OpenWindows {
         Self {
             buckets: [Bucket::new(), Bucket::new()],
         }
+    }
+
+    /// Carries everything into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self {
+            buckets: [even, odd],
+        } = self;
+        archive.part("even", |archive| even.archive(archive))?;
+        archive.part("odd", |archive| odd.archive(archive))
     }
 
     /// Begins a key in a slot that is new or was given back, without a window.

@@ -3,6 +3,10 @@
 
 use std::collections::HashMap;
 
+use columns::SnapshotError;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::Archive;
 use crate::clock::hour_of_week;
 
 /// Hours of the week remembered for each key.
@@ -19,7 +23,7 @@ const HOURS_A_WEEK: i64 = 168;
 const DAILY_DECAY: f32 = 0.8;
 const DAYS_TO_BELIEVE: f32 = 1.25;
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Peak {
     hour_of_week: u8,
     weeks: u8,
@@ -29,7 +33,7 @@ struct Peak {
 }
 
 /// A peak at an hour of the day.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Daily {
     last_day: i32,
     /// Decayed days with a peak, up to the last one.
@@ -38,7 +42,7 @@ struct Daily {
 }
 
 /// What one key has shown.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct OfKey {
     weekly: Vec<Peak>,
     daily: Vec<(u8, Daily)>,
@@ -79,6 +83,12 @@ impl Peaks {
                 });
             }
         }
+    }
+
+    /// Carries every column into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self { by_slot } = self;
+        archive.map("by_slot", by_slot)
     }
 
     /// Returns the ratio to the level that is expected of an hour, 0 where no peak is known;

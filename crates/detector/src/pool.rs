@@ -3,10 +3,12 @@
 //! Sums are whole numbers (fixed point), so that they do not depend on the order in which keys
 //! are closed. What a day has taught takes effect with the next day of event time.
 
+use serde::{Deserialize, Serialize};
+
 use crate::signal::{SIGNALS, Signal};
 
 /// How a key bursts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Class(u8);
 
 /// How many classes there are: sparse keys, and seven ranges of log residuals.
@@ -64,19 +66,20 @@ const GOVERNOR: std::ops::RangeInclusive<f64> = 0.2..=2.0;
 /// The evidence, in expected episodes, that the governor starts with.
 const GOVERNOR_PRIOR: f64 = 8.0;
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Sums {
     clusters: f64,
     excess: f64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Today {
     clusters: u64,
     excess: u64,
 }
 
 /// Statistics over all keys of a partition.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Pool {
     day: i64,
     sums: [[Sums; SIGNALS]; CLASSES],

@@ -3,10 +3,12 @@
 //!
 //! As in [`crate::pool`] sums are whole numbers and take effect with the next day.
 
+use serde::{Deserialize, Serialize};
+
 use crate::tail::neg_ln_sf_normal;
 
 /// Things that happen to a key once in a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(usize)]
 pub(crate) enum Happening {
     /// A key without a history appears.
@@ -57,14 +59,14 @@ const LEAST_DEVIATION: f64 = 1.2;
 const RETURNING_REQUESTS: (f64, f64) = (1.4, 1.3);
 
 /// A sum of logarithms, of their squares, and their number.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Sums {
     count: f64,
     sum: f64,
     square: f64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Today {
     count: i64,
     sum: i64,
@@ -72,6 +74,7 @@ struct Today {
 }
 
 /// Rates by key-day, and the sizes of busiest hours, over all keys of a partition.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Population {
     day: i64,
     days: f64,

@@ -12,6 +12,9 @@
 
 use std::collections::BTreeSet;
 
+use columns::SnapshotError;
+
+use crate::archive::Archive;
 use crate::clock::BUCKETS_A_DAY;
 use crate::grid::Grid;
 
@@ -60,6 +63,14 @@ impl Probation {
             queue: BTreeSet::new(),
             known: 0,
         }
+    }
+
+    /// Carries every column into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self { ends, queue, known } = self;
+        archive.grid("ends", ends)?;
+        archive.value("queue", queue)?;
+        archive.value("known", known)
     }
 
     /// Begins a key that is known, or whose lease ends with a bucket.

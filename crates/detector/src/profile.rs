@@ -1,5 +1,8 @@
 //! How the hours of a day compare with each other: the shape of a key's usage.
 
+use columns::SnapshotError;
+
+use crate::archive::Archive;
 use crate::brief::Brief;
 use crate::clock::{DAY_BINS, clocks_moved, day_bin};
 use crate::grid::Grid;
@@ -23,6 +26,13 @@ impl Profiles {
             ratio: Grid::new(DAY_BINS),
             activity: Grid::new(1),
         }
+    }
+
+    /// Carries every column into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self { ratio, activity } = self;
+        archive.grid("ratio", ratio)?;
+        archive.grid("activity", activity)
     }
 
     /// Begins a key in a slot that is new or was given back.

@@ -3,9 +3,11 @@
 
 use std::collections::HashMap;
 
+use columns::SnapshotError;
 use model::Timestamp;
 use twox_hash::XxHash3_128;
 
+use crate::archive::Archive;
 use crate::windows::Amounts;
 
 /// Roll-ups are remembered by half days of their end, and for two of these.
@@ -62,6 +64,17 @@ impl Restated {
             tokens: counted.tokens - before.tokens,
             cost_nanos: counted.cost_nanos - before.cost_nanos,
         }
+    }
+
+    /// Carries every column into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self {
+            newest,
+            generations,
+        } = self;
+        archive.value("newest", newest)?;
+        archive.map("newer", &mut generations[0])?;
+        archive.map("older", &mut generations[1])
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -1,11 +1,19 @@
 //! Counts over time: for each key a ring of cells, the newest in place of the oldest.
 
-use hashbrown::HashMap;
+use std::collections::BTreeMap;
 
+use columns::SnapshotError;
+use hashbrown::HashMap;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::archive::{Archive, Lanes};
 use crate::grid::Grid;
 
 /// A whole number.
-pub(crate) trait Cell: Copy + Eq + Into<u64> + TryFrom<u64> {
+pub(crate) trait Cell:
+    Lanes + Eq + Into<u64> + TryFrom<u64> + Serialize + DeserializeOwned
+{
     const ZERO: Self;
     const MAX: Self;
 }
@@ -39,6 +47,28 @@ impl<N: Cell, W: Cell, const LENGTH: usize> Ring<N, W, LENGTH> {
             narrow: Grid::new(LENGTH),
             wide: HashMap::new(),
         }
+    }
+
+    /// Carries everything into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self { narrow, wide } = self;
+        archive.grid("narrow", narrow)?;
+        let mut cells: BTreeMap<u32, Vec<W>> = wide
+            .iter()
+            .map(|(slot, cells)| (*slot, cells.to_vec()))
+            .collect();
+        archive.map("wide", &mut cells)?;
+        *wide = cells
+            .into_iter()
+            .map(|(slot, cells)| match cells.try_into() {
+                Ok(cells) => Ok((slot, cells)),
+                Err(cells) => Err(SnapshotError::Version(format!(
+                    "a ring has {} cells and not {LENGTH}",
+                    Vec::<W>::len(&cells)
+                ))),
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(())
     }
 
     /// Begins a key in a slot that is new or was given back.

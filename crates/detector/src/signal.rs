@@ -1,6 +1,7 @@
 //! What a key is judged by: each signal is one statistic at one time scale.
 
 use model::{Metric, Timestamp, Window};
+use serde::{Deserialize, Serialize};
 
 use crate::clock::{BUCKET_MILLIS, last_of_hour};
 use crate::windows::Channel;
@@ -57,7 +58,7 @@ impl Scale {
 }
 
 /// A group of signals that see the same thing in different ways.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Family {
     /// How many requests.
     Volume,
@@ -97,7 +98,7 @@ impl Family {
 }
 
 /// One statistic with a tail of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(usize)]
 pub(crate) enum Signal {
     Requests1m,

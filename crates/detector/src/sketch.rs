@@ -1,5 +1,9 @@
 //! How often each of very many ids has come of late, in a megabyte.
 
+use columns::SnapshotError;
+
+use crate::archive::Archive;
+
 /// Cells, each of one byte.
 const CELLS: usize = 1 << 20;
 
@@ -32,6 +36,13 @@ impl Sketch {
             self.cells[place] = self.cells[place].max(after);
         }
         (before, after)
+    }
+
+    /// Carries every column into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self { cells, bucket } = self;
+        archive.value("bucket", bucket)?;
+        archive.value("cells", cells)
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -2,6 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use columns::SnapshotError;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::Archive;
+
 /// How many keys a provider must have in an ordinary bucket for their common silence to be a
 /// gap: with five, chance leaves all of them silent less than once in a hundred.
 const LEAST_KEYS: f64 = 5.0;
@@ -9,7 +14,7 @@ const SHARE: f64 = 0.02;
 /// Buckets remembered as gaps: a week; a longer one is a source that is gone.
 const GAPS: usize = 1008;
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Source {
     /// Keys in an ordinary bucket.
     keys: f64,
@@ -45,6 +50,12 @@ impl Sources {
         // A provider without keys is like one that was never seen.
         self.by_provider
             .retain(|_, source| source.keys > 1e-3 || !source.gaps.is_empty());
+    }
+
+    /// Carries every column into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self { by_provider } = self;
+        archive.map("by_provider", by_provider)
     }
 
     /// Returns whether a closed bucket is missing data for the keys of a provider.

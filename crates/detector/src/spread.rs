@@ -1,5 +1,9 @@
 //! How far a key's windows scatter around what is expected of them.
 
+use columns::SnapshotError;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::Archive;
 use crate::brief::Octaves;
 use crate::grid::Grid;
 use crate::signal::{COUNTS, Signal};
@@ -15,7 +19,7 @@ const LARGEST: f32 = 1e12;
 const LEAST_WEIGHT: f32 = 1.0 / 1440.0;
 
 /// The spreads of a key that is not used.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct BriefSpreads {
     dispersion: [Octaves; COUNTS],
     square: [Octaves; COUNTS],
@@ -37,6 +41,18 @@ impl Spreads {
             square: Grid::new(COUNTS),
             windows: Grid::new(1),
         }
+    }
+
+    /// Carries every column into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self {
+            dispersion,
+            square,
+            windows,
+        } = self;
+        archive.grid("dispersion", dispersion)?;
+        archive.grid("square", square)?;
+        archive.grid("windows", windows)
     }
 
     /// Begins a key in a slot that is new or was given back.

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use columns::SnapshotError;
 use model::Entity;
+use serde::{Deserialize, Serialize};
 
+use crate::archive::Archive;
 use crate::baseline::Baseline;
 use crate::calibration::Calibration;
 use crate::clock::{BUCKETS_A_DAY, BUCKETS_AN_HOUR, bucket_of, start_of};
@@ -33,14 +36,14 @@ pub(crate) const RETURN_BUCKETS: i64 = 6 * BUCKETS_AN_HOUR;
 pub(crate) const NEWBORN_BUCKETS: i64 = 2 * BUCKETS_A_DAY;
 
 /// A key that came back.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Return {
     pub(crate) bucket: i64,
     pub(crate) silent_hours: i64,
 }
 
 /// A key without history.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Newborn {
     pub(crate) bucket: i64,
     /// Whether it was born while others were watched; the first keys of a stream were not.
@@ -113,6 +116,56 @@ impl State {
             labels: HashMap::new(),
             first_bucket: None,
         }
+    }
+
+    /// Carries everything into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self {
+            keys,
+            probation,
+            windows,
+            baseline,
+            calibration,
+            known,
+            thefts,
+            last_active,
+            longest_silence,
+            peaks,
+            pool,
+            population,
+            sources,
+            // Made anew by whoever needs a text.
+            texts: _,
+            stubs,
+            floods,
+            returns,
+            newborns,
+            lessons,
+            recent,
+            labels,
+            first_bucket,
+        } = self;
+        archive.part("keys", |archive| keys.archive(archive))?;
+        archive.part("probation", |archive| probation.archive(archive))?;
+        archive.part("windows", |archive| windows.archive(archive))?;
+        archive.part("baseline", |archive| baseline.archive(archive))?;
+        archive.part("calibration", |archive| calibration.archive(archive))?;
+        archive.part("known", |archive| known.archive(archive))?;
+        archive.part("thefts", |archive| thefts.archive(archive))?;
+        archive.grid("last_active", last_active)?;
+        archive.grid("longest_silence", longest_silence)?;
+        archive.part("peaks", |archive| peaks.archive(archive))?;
+        archive.value("pool", pool)?;
+        archive.value("population", population)?;
+        archive.part("sources", |archive| sources.archive(archive))?;
+        archive.part("stubs", |archive| stubs.archive(archive))?;
+        archive.part("floods", |archive| floods.archive(archive))?;
+        archive.map("returns", returns)?;
+        archive.map("newborns", newborns)?;
+        archive.part("lessons", |archive| lessons.archive(archive))?;
+        archive.map("recent", recent)?;
+        archive.map("labels", labels)?;
+        archive.value("first_bucket", first_bucket)
     }
 
     /// Begins a key that is first seen in a minute, in a slot that is new or was given back.

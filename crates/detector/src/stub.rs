@@ -12,8 +12,11 @@
 
 use std::collections::HashMap;
 
+use columns::SnapshotError;
+use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_128;
 
+use crate::archive::Archive;
 use crate::baseline::BriefBaseline;
 use crate::clock::{BUCKETS_A_DAY, day_of};
 use crate::known::KEPT;
@@ -23,7 +26,7 @@ use crate::state::State;
 pub(crate) const ASLEEP_BUCKETS: i64 = 35 * BUCKETS_A_DAY;
 
 /// A key asleep.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Stub {
     baseline: BriefBaseline,
     known: [u32; KEPT],
@@ -85,6 +88,12 @@ impl Stubs {
             self.scratch.extend_from_slice(part.as_bytes());
         }
         XxHash3_128::oneshot(&self.scratch)
+    }
+
+    /// Carries every column into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self { by_key, scratch: _ } = self;
+        archive.map("by_key", by_key)
     }
 
     pub(crate) fn insert(&mut self, id: u128, stub: Stub) {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::HashSet;
+use serde::{Deserialize, Serialize};
 use twox_hash::XxHash64;
 
 use crate::known::{Known, TRAITS, Trait};
@@ -17,7 +18,7 @@ const VALUES_ON_PROBATION: usize = 4;
 const TEXT_BYTES: usize = 256;
 
 /// One value and what came with it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Share {
     /// The hash of the text.
     text_hash: u32,
@@ -76,7 +77,7 @@ pub(crate) struct Call<'a> {
 }
 
 /// The composition of one bucket of one key.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Tally {
     /// The values of all traits in the order of [`Trait::ALL`], and where those of each end.
     shares: Vec<Share>,

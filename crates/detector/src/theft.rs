@@ -4,6 +4,9 @@
 //! (or 3) times the expected against one of 1.15 (or 1.3) times: the composite null keeps growth
 //! and weather from alarming.
 
+use columns::SnapshotError;
+
+use crate::archive::Archive;
 use crate::clock::{BUCKETS_AN_HOUR, hour_of};
 use crate::grid::Grid;
 
@@ -30,6 +33,13 @@ impl SlowThefts {
             sums: Grid::new(ALTERNATIVES.len()),
             counted: Grid::new(1),
         }
+    }
+
+    /// Carries every column into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self { sums, counted } = self;
+        archive.grid("sums", sums)?;
+        archive.grid("counted", counted)
     }
 
     /// Begins a key in a slot that is new or was given back.

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use columns::SnapshotError;
+use serde::{Deserialize, Serialize};
+
+use crate::archive::Archive;
 use crate::clock::{BUCKETS_AN_HOUR, MINUTES_A_BUCKET, bucket_of, hour_of, last_of_hour};
 use crate::grid::Grid;
 use crate::ring::Ring;
@@ -32,7 +36,7 @@ pub(crate) enum Channel {
 }
 
 /// What one row adds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Amounts {
     pub(crate) requests: u64,
     pub(crate) tokens: u64,
@@ -66,6 +70,28 @@ impl Windows {
             hour_cost: Ring::new(),
             strange: BTreeMap::new(),
         }
+    }
+
+    /// Carries every column into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self {
+            head,
+            minutes,
+            requests,
+            tokens,
+            cost,
+            hour_requests,
+            hour_cost,
+            strange,
+        } = self;
+        archive.grid("head", head)?;
+        archive.part("minutes", |archive| minutes.archive(archive))?;
+        archive.part("requests", |archive| requests.archive(archive))?;
+        archive.part("tokens", |archive| tokens.archive(archive))?;
+        archive.part("cost", |archive| cost.archive(archive))?;
+        archive.part("hour_requests", |archive| hour_requests.archive(archive))?;
+        archive.part("hour_cost", |archive| hour_cost.archive(archive))?;
+        archive.map("strange", strange)
     }
 
     /// Begins a key in a slot that is new or was given back.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use model::Partition;
 use rdkafka::client::ClientContext;
@@ -84,7 +85,7 @@ impl ConsumerContext for GroupContext {
         );
         let outcome = match err {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
-                self.set_offsets(list);
+                self.set_offsets(base_consumer, list);
                 let outcome = if cooperative {
                     base_consumer.incremental_assign(list)
                 } else {
@@ -116,22 +117,50 @@ impl ConsumerContext for GroupContext {
     }
 }
 
+/// How long a broker may take to say where a partition begins.
+const ASK_WAIT: Duration = Duration::from_secs(5);
+
 impl GroupContext {
-    fn set_offsets(&self, list: &mut TopicPartitionList) {
-        let positions = self.positions.lock();
-        let places: Vec<(String, i32)> = list
+    fn set_offsets(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) {
+        let places: Vec<Partition> = list
             .elements()
             .iter()
-            .map(|element| (element.topic().to_owned(), element.partition()))
+            .map(|element| Partition::new(element.topic(), element.partition()))
             .collect();
-        for (topic, number) in places {
-            let known = positions
-                .get(&Partition::new(topic.as_str(), number))
-                .copied();
-            let offset = known.map_or(Offset::Beginning, Offset::Offset);
-            if let Err(error) = list.set_partition_offset(&topic, number, offset) {
-                error!(%error, topic, number, "could not set the start offset");
+        for partition in places {
+            let known = self.positions.lock().get(&partition).copied();
+            let offset = match known {
+                Some(known) => {
+                    let begin = beginning_from(consumer, &partition, known);
+                    self.positions.lock().insert(partition.clone(), begin);
+                    Offset::Offset(begin)
+                }
+                None => Offset::Beginning,
+            };
+            let Partition { topic, number } = &partition;
+            if let Err(error) = list.set_partition_offset(topic, *number, offset) {
+                error!(%error, %partition, "could not set the start offset");
             }
+        }
+    }
+}
+
+/// Returns where to read on: where it was left, or where the log begins by now.
+fn beginning_from(consumer: &BaseConsumer<GroupContext>, partition: &Partition, known: i64) -> i64 {
+    match consumer.fetch_watermarks(&partition.topic, partition.number, ASK_WAIT) {
+        Ok((low, _)) if low > known => {
+            error!(
+                %partition,
+                read_until = known,
+                begins_at = low,
+                "the log has dropped records before they were read"
+            );
+            low
+        }
+        Ok(_) => known,
+        Err(error) => {
+            warn!(%error, %partition, "could not ask where the log begins");
+            known
         }
     }
 }

@@ -149,9 +149,12 @@ impl fmt::Display for Nanos {
 }
 
 impl Serialize for Nanos {
-    /// Writes dollars as an exact JSON number.
+    /// Writes dollars as an exact JSON number, or nano-dollars where nobody reads it.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::Error;
+        if !serializer.is_human_readable() {
+            return serializer.serialize_i64(self.0);
+        }
         let text = self.to_string();
         let trimmed = text.trim_end_matches('0').trim_end_matches('.');
         serde_json::value::RawValue::from_string(trimmed.to_owned())
@@ -162,6 +165,9 @@ impl Serialize for Nanos {
 
 impl<'de> Deserialize<'de> for Nanos {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return i64::deserialize(deserializer).map(Self);
+        }
         let number = serde_json::Number::deserialize(deserializer)?;
         Self::parse_usd(&number.to_string()).map_err(serde::de::Error::custom)
     }

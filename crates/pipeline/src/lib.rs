@@ -3,25 +3,30 @@
 //! ```text
 //! EventSource ─► Stages (decode, drop repeats, detect) ─► casebook ─► live rows
 //!                                                             │            │
-//!                                     Deliverer ◄─ outbox ◄───┘   checkpoint: history, then offsets
+//!                                     Deliverer ◄─ outbox ◄───┘   checkpoint: history, snapshot, offsets
 //! ```
 //!
 //! - [`Stages`] is the pure middle: records in, columns, alerts and dead letters out. A backtest
 //!   and a bench use it without anything around it.
 //! - [`Pipeline`] runs it between an [`model::EventSource`], the casebook and history, and makes
-//!   checkpoints in the one safe order: outbox, history, offsets.
+//!   checkpoints in the one safe order: outbox, history, snapshot, offsets.
+//! - [`SnapshotConfig`] finds at start what the stages knew, and from where the log is read on.
 //! - [`Deliverer`] takes messages from the outbox to the channels, with retries.
 
 mod backoff;
 mod deliver;
 mod error;
+mod keeper;
 mod run;
+mod snapshots;
 mod stages;
 mod upkeep;
 mod vitals;
 
 pub use deliver::Deliverer;
 pub use error::Error;
+pub use keeper::{Restored, SnapshotConfig};
 pub use run::{CheckpointConfig, DeadLetterTopic, OnAlerts, Pipeline, RunSummary};
+pub use snapshots::{Saved, Snapshot, SnapshotFolder};
 pub use stages::{Grouping, Staged, Stages};
 pub use vitals::PipelineVitals;

@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::backoff::Backoff;
+use crate::keeper::Keeper;
 use crate::upkeep::Upkeep;
-use crate::{Error, PipelineVitals, Staged, Stages};
+use crate::{Error, PipelineVitals, SnapshotConfig, Staged, Stages};
 
 /// How often the loop looks up when nothing arrives.
 const TICK: Duration = Duration::from_millis(200);
@@ -44,6 +45,10 @@ pub struct Pipeline {
     pub source: Box<dyn EventSource>,
     /// Decoding and detection.
     pub stages: Stages,
+    /// The offsets up to which the stages have read already, by a snapshot.
+    pub offsets: BTreeMap<Partition, i64>,
+    /// Where and how often what the stages know is saved; never without it.
+    pub snapshots: Option<SnapshotConfig>,
     /// Alerts, outbox and dead letters.
     pub casebook: Casebook,
     /// The names of the channels that people are told by.
@@ -94,7 +99,12 @@ impl Pipeline {
     /// # Errors
     /// When the source cannot be read, or history would have a gap.
     pub async fn run(self, cancel: CancellationToken) -> Result<RunSummary, Error> {
+        let keeper = self
+            .snapshots
+            .map(|config| Keeper::new(config, self.offsets.clone()));
         let mut run = Run {
+            keeper,
+            offsets: self.offsets,
             pending: BTreeMap::new(),
             pending_rows: 0,
             pending_batches: 0,
@@ -143,7 +153,7 @@ impl Pipeline {
             let due = run.pending_rows >= self.checkpoint.rows
                 || run.last_checkpoint.elapsed() >= self.checkpoint.interval;
             if ended || due {
-                run.checkpoint(source.as_mut()).await?;
+                run.checkpoint(source.as_mut(), ended).await?;
             }
             if ended {
                 if source.caught_up() {
@@ -167,6 +177,9 @@ struct Run {
     clock: Arc<dyn Clock>,
     on_alerts: OnAlerts,
     cancel: CancellationToken,
+    keeper: Option<Keeper>,
+    /// The next offset of each partition that has been staged.
+    offsets: BTreeMap<Partition, i64>,
     /// The next offset of each partition that has been staged since the last checkpoint.
     pending: BTreeMap<Partition, i64>,
     pending_rows: usize,
@@ -229,6 +242,7 @@ impl Run {
         self.record_alerts(&alerts).await?;
         let range = usage_batch.range();
         self.pending.insert(range.partition.clone(), range.end);
+        self.offsets.insert(range.partition.clone(), range.end);
         self.pending_rows += rows;
         self.pending_batches += 1;
         self.live.push(usage_batch);
@@ -337,12 +351,48 @@ impl Run {
         }
     }
 
-    /// Commits what waits: history first, the log's offsets last.
-    async fn checkpoint(&mut self, source: &mut dyn EventSource) -> Result<(), Error> {
+    /// Commits what waits: history first, then the snapshot, the log's offsets last.
+    async fn checkpoint(&mut self, source: &mut dyn EventSource, ended: bool) -> Result<(), Error> {
         self.last_checkpoint = Instant::now();
+        if !self.pending.is_empty() {
+            self.commit_history().await?;
+        }
+        self.save_snapshot(ended).await?;
         if self.pending.is_empty() {
             return Ok(());
         }
+        let ranges: Vec<OffsetRange> = std::mem::take(&mut self.pending)
+            .into_iter()
+            .map(|(partition, end)| OffsetRange {
+                partition,
+                start: 0,
+                end,
+            })
+            .collect();
+        if let Err(err) = source.commit(&ranges).await {
+            // The group's offset is information; history knows where it stands.
+            warn!(error = %err, "could not commit offsets");
+        }
+        self.last_checkpoint = Instant::now();
+        self.vitals.set_checkpoint(self.clock.now());
+        Ok(())
+    }
+
+    /// Saves what the stages know, if it is time. All of it is in history by now.
+    async fn save_snapshot(&mut self, ended: bool) -> Result<(), Error> {
+        let due = |keeper: &mut Keeper| keeper.is_due(&self.offsets, ended);
+        let Some(mut keeper) = self.keeper.take_if(due) else {
+            return Ok(());
+        };
+        if let Some(stages) = self.stages.take() {
+            let saved = keeper.save(stages, &self.offsets, &self.vitals).await;
+            self.stages = Some(saved?);
+        }
+        self.keeper = Some(keeper);
+        Ok(())
+    }
+
+    async fn commit_history(&mut self) -> Result<(), Error> {
         let batches = self.live.pending();
         let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
         let mut gaps_accepted = Vec::new();
@@ -386,22 +436,8 @@ impl Run {
             }
         }
         self.live.committed(self.pending_batches);
-        let ranges: Vec<OffsetRange> = std::mem::take(&mut self.pending)
-            .into_iter()
-            .map(|(partition, end)| OffsetRange {
-                partition,
-                start: 0,
-                end,
-            })
-            .collect();
-        if let Err(err) = source.commit(&ranges).await {
-            // The group's offset is information; history knows where it stands.
-            warn!(error = %err, "could not commit offsets");
-        }
         self.pending_rows = 0;
         self.pending_batches = 0;
-        self.last_checkpoint = Instant::now();
-        self.vitals.set_checkpoint(self.clock.now());
         Ok(())
     }
 

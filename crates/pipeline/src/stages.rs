@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use casebook::KeySighting;
 use codec::Codec;
-use columns::{UsageBatch, UsageBatchBuilder};
+use columns::{SnapshotError, UsageBatch, UsageBatchBuilder};
 use detector::{
-    Campaigns, Dedup, DetectorConfig, Findings, KeyDirectory, Ledgers, PartitionDetector, Standing,
+    Archive, Campaigns, Dedup, DetectorConfig, Findings, KeyDirectory, Ledgers, PartitionDetector,
+    Standing,
 };
 use model::{
     Alert, Anomaly, DeadLetter, EventSink, Partition, Position, Records, Timestamp, UsageRow,
@@ -77,6 +78,29 @@ impl Stages {
             with_scores: false,
             partitions: BTreeMap::new(),
         }
+    }
+
+    /// Carries what one partition knows into a snapshot or out of one.
+    ///
+    /// # Errors
+    /// When the disk fails, or a snapshot is damaged; then the stages are of no use.
+    pub fn archive_partition(
+        &mut self,
+        partition: &Partition,
+        archive: &mut Archive<'_>,
+    ) -> Result<(), SnapshotError> {
+        let PartitionState { dedup, detector } = self.state(partition);
+        dedup.archive(archive)?;
+        detector.archive(archive)
+    }
+
+    /// Carries what the partitions know together into a snapshot or out of one.
+    ///
+    /// # Errors
+    /// When the disk fails, or a snapshot is damaged; then the stages are of no use.
+    pub fn archive_shared(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        self.campaigns.archive(archive)?;
+        self.ledgers.archive(archive)
     }
 
     /// Takes another inventory; what is judged from now on follows it.

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
 
 use model::Timestamp;
 
@@ -28,6 +29,14 @@ pub struct PipelineVitals {
     pub history_rows: AtomicU64,
     /// Whether everything that was there at start has been handled.
     pub caught_up: AtomicBool,
+    /// Snapshots saved.
+    pub snapshots: AtomicU64,
+    /// Snapshots that could not be saved.
+    pub snapshot_failures: AtomicU64,
+    /// Bytes of the last snapshot.
+    pub snapshot_bytes: AtomicU64,
+    /// How long the last snapshot took, in milliseconds.
+    pub snapshot_millis: AtomicU64,
     watermark_millis: AtomicI64,
     checkpoint_millis: AtomicI64,
     last_error: Mutex<Option<String>>,
@@ -60,6 +69,17 @@ impl PipelineVitals {
     pub(crate) fn set_checkpoint(&self, time: Timestamp) {
         self.checkpoint_millis
             .store(time.millis(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_snapshot(&self, bytes: u64, took: Duration) {
+        let millis = took.as_millis().try_into().unwrap_or(u64::MAX);
+        self.snapshots.fetch_add(1, Ordering::Relaxed);
+        self.snapshot_bytes.store(bytes, Ordering::Relaxed);
+        self.snapshot_millis.store(millis, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_snapshot_failed(&self) {
+        self.snapshot_failures.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn set_error(&self, error: String) {

@@ -74,6 +74,10 @@ fn vitals(now: Timestamp) -> Vitals {
         last_checkpoint: Some(now.plus(-21 * Timestamp::SECOND)),
         history_rows: 184_190_220,
         state_bytes: 5_120_000,
+        snapshots: 7,
+        snapshot_failures: 1,
+        snapshot_bytes: 4096,
+        snapshot_seconds: 0.25,
         unpriced: vec![UnpricedModel {
             provider: "openai".to_owned(),
             model: "ft:support-bot".to_owned(),

@@ -60,6 +60,16 @@ fn add_vitals(registry: &mut Registry, vitals: &Vitals) {
             "Rows committed to history since the start",
             vitals.history_rows,
         ),
+        (
+            "snapshots",
+            "Snapshots of the detector's state saved since the start",
+            vitals.snapshots,
+        ),
+        (
+            "snapshot_failures",
+            "Snapshots that could not be saved, since the start",
+            vitals.snapshot_failures,
+        ),
     ];
     for (name, help, value) in counters {
         registry.register(name, help, ConstCounter::new(value));
@@ -85,6 +95,16 @@ fn add_vitals(registry: &mut Registry, vitals: &Vitals) {
             "state_bytes",
             "Memory that baselines and windows take",
             Some(vitals.state_bytes as f64),
+        ),
+        (
+            "snapshot_bytes",
+            "Size of the last snapshot of the detector's state",
+            (vitals.snapshots > 0).then_some(vitals.snapshot_bytes as f64),
+        ),
+        (
+            "snapshot_duration_seconds",
+            "How long the last snapshot took",
+            (vitals.snapshots > 0).then_some(vitals.snapshot_seconds),
         ),
         (
             "lag_records",

@@ -36,6 +36,14 @@ pub struct Vitals {
     pub history_rows: u64,
     /// Bytes that the baselines and windows take.
     pub state_bytes: u64,
+    /// Snapshots saved since the start.
+    pub snapshots: u64,
+    /// Snapshots that could not be saved, since the start.
+    pub snapshot_failures: u64,
+    /// Bytes of the last snapshot.
+    pub snapshot_bytes: u64,
+    /// How long the last snapshot took.
+    pub snapshot_seconds: f64,
     /// What had tokens and neither a cost nor a price since the start, most tokens first.
     pub unpriced: Vec<UnpricedModel>,
     /// The last thing that went wrong, kept until something else does.

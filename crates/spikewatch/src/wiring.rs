@@ -62,8 +62,19 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
     let history = History::open(&config.history_url(), &config.kafka.cluster)
         .await
         .context("open history")?;
-    let source = KafkaSource::open(&config.kafka, Default::default(), choices.stop_at)
-        .context("open Kafka")?;
+    let codec = codec.with_secret(secret);
+    let directory = Arc::new(KeyDirectory::new(&inventory));
+    let make_stages = || {
+        let (codec, detector) = (codec.clone(), config.detector.clone());
+        Stages::new(codec, detector, directory.clone(), Grouping::ByPartition)
+    };
+    let snapshots = config.snapshots();
+    let restored = snapshots
+        .restore(&history, make_stages)
+        .await
+        .context("restore a snapshot")?;
+    let start = restored.offsets.clone();
+    let source = KafkaSource::open(&config.kafka, start, choices.stop_at).context("open Kafka")?;
     let sink = Arc::new(KafkaSink::open(&config.kafka).context("open Kafka")?);
     let pollers = polling::pollers(config, &config.poll, sink.clone(), &casebook)?;
     let vitals = Arc::new(PipelineVitals::default());
@@ -75,21 +86,16 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
             None
         }
     };
-    let codec = codec.with_secret(secret);
-    let app_vitals = AppVitals::new(vitals.clone(), source.lag(), codec.clone());
-    let stages = Stages::new(
-        codec,
-        config.detector.clone(),
-        Arc::new(KeyDirectory::new(&inventory)),
-        Grouping::ByPartition,
-    );
+    let app_vitals = AppVitals::new(vitals.clone(), source.lag(), codec);
     let clock = Arc::new(SystemClock);
     let pipeline = Pipeline {
         source: match registry {
             Some(registry) => Box::new(WithSchemas::new(source, registry)) as Box<dyn EventSource>,
             None => Box::new(source),
         },
-        stages,
+        stages: restored.stages,
+        offsets: restored.offsets,
+        snapshots: Some(snapshots),
         casebook: casebook.clone(),
         channels: channels
             .iter()
@@ -291,6 +297,10 @@ impl VitalsSource for AppVitals {
             last_checkpoint: self.vitals.last_checkpoint(),
             history_rows: count(&self.vitals.history_rows),
             state_bytes: count(&self.vitals.state_bytes),
+            snapshots: count(&self.vitals.snapshots),
+            snapshot_failures: count(&self.vitals.snapshot_failures),
+            snapshot_bytes: count(&self.vitals.snapshot_bytes),
+            snapshot_seconds: count(&self.vitals.snapshot_millis) as f64 / 1e3,
             unpriced: self.codec.unpriced().into_iter().map(unpriced).collect(),
             last_error: self.vitals.last_error(),
         }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use model::{Nanos, Severity};
+use serde::{Deserialize, Serialize};
 
 use super::grain::Grain;
 
 /// A period beyond the budget.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Exceeding {
     pub(super) nanos: i64,
     pub(super) expected: f64,
@@ -28,7 +29,7 @@ impl Exceeding {
 }
 
 /// What a revision told; another is made when this changes enough to matter.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Told {
     pub(super) severity: Severity,
     pub(super) excess: f64,
@@ -37,7 +38,7 @@ pub(super) struct Told {
 }
 
 /// The alarm of one ledger.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Alarm {
     /// The first period that exceeded: with the payer its identity.
     pub(super) first: i64,

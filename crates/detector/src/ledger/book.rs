@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use columns::SnapshotError;
+
 use super::forecast::Past;
 use super::grain::Grain;
 use super::line::Payer;
+use crate::archive::Archive;
 use crate::grid::Grid;
 
 /// How many ledgers of one grain are kept at most; the hours of one take 2.7 kilobytes.
@@ -42,6 +45,32 @@ impl Book {
             settled: Grid::new(1),
             quarantined: BTreeSet::new(),
         }
+    }
+
+    /// Carries everything into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self {
+            grain: _,
+            slots,
+            payers,
+            parents,
+            amounts,
+            head,
+            born,
+            settled,
+            quarantined,
+        } = self;
+        archive.list("payers", payers)?;
+        archive.grid("parents", parents)?;
+        archive.grid("amounts", amounts)?;
+        archive.grid("head", head)?;
+        archive.grid("born", born)?;
+        archive.grid("settled", settled)?;
+        archive.value("quarantined", quarantined)?;
+        if archive.is_reading() {
+            *slots = payers.iter().cloned().zip(0..).collect();
+        }
+        Ok(())
     }
 
     /// Returns the slot of a payer, and makes it and those above it where they are new; `None`

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::{Alert, AlertId, EntityLevel, Metric, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::clock::BUCKET_MILLIS;
 
@@ -18,7 +19,7 @@ fn whole_buckets(from: i64, until: i64) -> (i64, i64) {
 }
 
 /// One told alert on live usage, as far as it explains others.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Cause {
     words: String,
     level: EntityLevel,
@@ -49,7 +50,7 @@ pub(super) struct Effect<'a> {
 }
 
 /// The alerts that were told of keys, and of usage without one.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Causes {
     by_alert: BTreeMap<AlertId, Cause>,
 }

@@ -1,6 +1,7 @@
 //! Periods of billing: hours or days.
 
 use model::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::{day_bin, hour_of_week};
 
@@ -11,7 +12,7 @@ const DAY_SPAN: i64 = 20 * Timestamp::HOUR;
 
 /// How long a period is. Lines of hours and lines of days are different ledgers, so that a feed
 /// that changes its grain mixes nothing up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(usize)]
 pub(crate) enum Grain {
     Hour,

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use columns::SnapshotError;
 use columns::arrow::array::Array;
 use columns::{UsageBatch, decimal_cost};
 use model::{EntityLevel, TextField, Timestamp};
+use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_128;
 
 use super::grain::Grain;
+use crate::archive::Archive;
 use crate::rows::text;
 
 /// Lines are remembered by eight days of their period, 40 days and more of them: the month that
@@ -21,7 +24,7 @@ const MAX_LINES: usize = 1 << 17;
 const LATEST_MILLIS: i64 = 10 * Timestamp::DAY;
 
 /// Whose money it is. What a level does not have is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Payer {
     pub(crate) level: EntityLevel,
     pub(crate) provider: String,
@@ -76,7 +79,7 @@ impl Payer {
 }
 
 /// One line: an amount of one period of the lowest level that it names.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Line {
     /// When it arrived, and which of two that arrived then is the newer.
     pub(crate) bucket: i64,
@@ -167,7 +170,7 @@ pub(crate) fn arrived_at(usage_batch: &UsageBatch, row: usize) -> i64 {
 }
 
 /// What a line has added, and where.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Added {
     pub(crate) grain: Grain,
     pub(crate) slot: u32,
@@ -203,6 +206,25 @@ impl KnownLines {
             self.generations.pop_first();
         }
         before
+    }
+
+    /// Carries everything into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self {
+            generations,
+            forgotten_early,
+        } = self;
+        archive.value("forgotten_early", forgotten_early)?;
+        let mut begins: Vec<i64> = generations.keys().copied().collect();
+        archive.value("generations", &mut begins)?;
+        if archive.is_reading() {
+            let empty = |begin| (begin, HashMap::new());
+            *generations = begins.into_iter().map(empty).collect();
+        }
+        for added in generations.values_mut() {
+            archive.map("added", added)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -21,8 +21,10 @@ mod telling;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use columns::SnapshotError;
 use model::{Alert, Entity, EntityLevel, Nanos, Timestamp};
 
+use crate::archive::Archive;
 use crate::clock::{hour_of, start_of};
 use crate::config::DetectorConfig;
 use crate::directory::KeyDirectory;
@@ -35,6 +37,7 @@ use forecast::Forecast;
 use grain::Grain;
 use line::{Added, KnownLines, Payer};
 use rarity::{Rarities, Settled};
+use serde::{Deserialize, Serialize};
 
 pub(crate) use line::{Line, arrived_at};
 
@@ -57,8 +60,14 @@ pub struct Unkeyed {
     pub(crate) alerts: Vec<Alert>,
 }
 
+impl Unkeyed {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.alerts.is_empty()
+    }
+}
+
 /// What has arrived in one bucket.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct News {
     lines: Vec<Line>,
     alerts: Vec<Alert>,
@@ -104,6 +113,41 @@ impl Ledgers {
             closed: None,
             past: [i64::MIN; 2],
         }
+    }
+
+    /// Carries everything but configuration and inventory into a snapshot or out of one.
+    ///
+    /// # Errors
+    /// When the disk fails, or a snapshot is damaged or of other state.
+    pub fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self {
+            config: _,
+            directory: _,
+            books,
+            rarities,
+            lines,
+            causes,
+            alarms,
+            unkeyed_told,
+            waiting,
+            waiting_count,
+            closed,
+            past,
+        } = self;
+        for (book, name) in books.iter_mut().zip(["hours", "days"]) {
+            archive.part(name, |archive| book.archive(archive))?;
+        }
+        for (rarities, name) in rarities.iter_mut().zip(["hour_tails", "day_tails"]) {
+            archive.part(name, |archive| rarities.archive(archive))?;
+        }
+        archive.part("lines", |archive| lines.archive(archive))?;
+        archive.value("causes", causes)?;
+        archive.map("alarms", alarms)?;
+        archive.value("unkeyed_told", unkeyed_told)?;
+        archive.map("waiting", waiting)?;
+        archive.value("waiting_count", waiting_count)?;
+        archive.value("closed", closed)?;
+        archive.value("past", past)
     }
 
     /// Takes another inventory; what is judged from now on follows it.

@@ -7,7 +7,12 @@
 
 use std::collections::BTreeMap;
 
+use columns::SnapshotError;
+use columns::arrow::array::types::Float64Type;
+use serde::{Deserialize, Serialize};
+
 use super::grain::Grain;
+use crate::archive::{Archive, Lanes};
 use crate::grid::Grid;
 
 /// Ledgers that scatter alike: the upper ends of the deviation of the logarithm.
@@ -35,14 +40,14 @@ const ALARMED_ADDED: f64 = 4.0;
 const DAILY_DECAY: f64 = 0.992_3;
 const FIXED: f64 = 65_536.0;
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Sums {
     days: f64,
     clusters: f64,
     excess: f64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Today {
     periods: u64,
     clusters: u64,
@@ -50,7 +55,7 @@ struct Today {
 }
 
 /// A cluster that has not ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Running {
     excess: f64,
     last: i64,
@@ -92,6 +97,25 @@ impl Rarities {
         };
         rarities.put_in_force();
         rarities
+    }
+
+    /// Carries everything into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        let Self {
+            grain: _,
+            own,
+            running,
+            day,
+            pooled,
+            today,
+            tails,
+        } = self;
+        archive.grid("own", own)?;
+        archive.map("running", running)?;
+        archive.value("day", day)?;
+        archive.value("pooled", pooled)?;
+        archive.value("today", today)?;
+        archive.value("tails", tails)
     }
 
     fn sums(&mut self, slot: u32) -> &mut Sums {
@@ -198,6 +222,24 @@ fn class_of(scatter: f64) -> usize {
 /// Returns how a ledger scatters, in a word.
 pub(crate) fn word(scatter: f64) -> &'static str {
     WORDS[class_of(scatter)]
+}
+
+impl Lanes for Sums {
+    type Arrow = Float64Type;
+
+    const LANES: usize = 3;
+
+    fn write(self, numbers: &mut Vec<f64>) {
+        numbers.extend([self.days, self.clusters, self.excess]);
+    }
+
+    fn read(numbers: &[f64]) -> Self {
+        Self {
+            days: numbers[0],
+            clusters: numbers[1],
+            excess: numbers[2],
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
+mod snapshots;
 mod support;
 
 use std::sync::atomic::Ordering;

@@ -1,6 +1,6 @@
 //! A pipeline on doubles.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,9 +12,10 @@ use columns::double::MemoryHistory;
 use columns::{CommitReceipt, HistoryCommit, HistoryWriter, LiveRows};
 use detector::{DetectorConfig, KeyDirectory};
 use model::double::{MemoryRecordSink, MemorySource};
-use model::{OffsetRange, Partition, RecordSink, Records, SourceError, SystemClock};
+use model::{EventSource, OffsetRange, Partition, RecordSink, Records, SourceError, SystemClock};
 use pipeline::{
-    CheckpointConfig, DeadLetterTopic, Grouping, Pipeline, PipelineVitals, RunSummary, Stages,
+    CheckpointConfig, DeadLetterTopic, Error, Grouping, Pipeline, PipelineVitals, Restored,
+    RunSummary, SnapshotConfig, SnapshotFolder, Stages,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -83,6 +84,9 @@ pub(crate) struct Setup {
     pub(crate) topic_failures: Arc<AtomicU32>,
     pub(crate) committed: Arc<Mutex<Vec<OffsetRange>>>,
     pub(crate) vitals: Arc<PipelineVitals>,
+    /// Where snapshots are kept, if they are.
+    pub(crate) snapshots: Option<SnapshotFolder>,
+    pub(crate) checkpoint_rows: usize,
     inventory: model::Inventory,
 }
 
@@ -95,25 +99,62 @@ impl Setup {
             topic_failures: Arc::default(),
             committed: Arc::default(),
             vitals: Arc::default(),
+            snapshots: None,
+            checkpoint_rows: 10_000,
             inventory: simulator::simulate("braintrust", 1, 1.0).unwrap().inventory,
         }
     }
 
     /// Runs a new pipeline over the batches to their end.
     pub(crate) async fn run(&self, batches: VecDeque<Records>) -> RunSummary {
+        self.try_run(batches, usize::MAX).await.unwrap()
+    }
+
+    /// Runs a new pipeline over what the snapshot has not seen of the batches, until the log
+    /// breaks down after so many of them; then nothing more is committed, as after a crash.
+    pub(crate) async fn try_run(
+        &self,
+        mut batches: VecDeque<Records>,
+        crash_after: usize,
+    ) -> Result<RunSummary, Error> {
         let directory = Arc::new(KeyDirectory::new(&self.inventory));
-        let codec = Codec::new(FingerprintSecret::public_test_secret());
+        let make_stages = || {
+            let codec = Codec::new(FingerprintSecret::public_test_secret());
+            let config = DetectorConfig::default();
+            Stages::new(codec, config, directory.clone(), Grouping::ByPartition)
+        };
+        let snapshots = self.snapshots.clone().map(|folder| SnapshotConfig {
+            folder,
+            interval: Duration::ZERO,
+        });
+        let restored = match &snapshots {
+            Some(snapshots) => {
+                let history = self.history.as_ref();
+                snapshots.restore(history, make_stages).await?
+            }
+            None => Restored {
+                stages: make_stages(),
+                offsets: BTreeMap::new(),
+            },
+        };
+        for records in &mut batches {
+            if let Some(&known) = restored.offsets.get(records.partition()) {
+                *records = from(records, known);
+            }
+        }
+        batches.retain(|records| !records.is_empty());
+        let source = MemorySource {
+            batches,
+            committed: self.committed.clone(),
+        };
         let pipeline = Pipeline {
-            source: Box::new(MemorySource {
-                batches,
-                committed: self.committed.clone(),
+            source: Box::new(BreakingSource {
+                source,
+                left: crash_after,
             }),
-            stages: Stages::new(
-                codec,
-                DetectorConfig::default(),
-                directory,
-                Grouping::ByPartition,
-            ),
+            stages: restored.stages,
+            offsets: restored.offsets,
+            snapshots,
             casebook: self.casebook.clone(),
             channels: vec!["memory".into()],
             history: self.history.clone(),
@@ -123,14 +164,48 @@ impl Setup {
                 topic: "dead-letters".into(),
             }),
             checkpoint: CheckpointConfig {
-                rows: 10_000,
+                rows: self.checkpoint_rows,
                 interval: Duration::from_secs(3600),
             },
             vitals: self.vitals.clone(),
             clock: Arc::new(SystemClock),
             on_alerts: Box::new(|_| {}),
         };
-        pipeline.run(CancellationToken::new()).await.unwrap()
+        pipeline.run(CancellationToken::new()).await
+    }
+}
+
+/// Returns the records from an offset on.
+fn from(records: &Records, offset: i64) -> Records {
+    let mut rest = Records::new(records.partition().clone(), offset);
+    for record in records.iter().filter(|record| record.offset >= offset) {
+        rest.push(record.offset, record.time, record.payload);
+    }
+    rest
+}
+
+/// A log that cannot be read any more after so many batches.
+struct BreakingSource {
+    source: MemorySource,
+    left: usize,
+}
+
+#[async_trait]
+impl EventSource for BreakingSource {
+    async fn next(&mut self) -> Result<Option<Records>, SourceError> {
+        self.left = self.left.checked_sub(1).ok_or_else(|| SourceError {
+            message: "the process is gone".into(),
+            transient: false,
+        })?;
+        self.source.next().await
+    }
+
+    async fn commit(&mut self, ranges: &[OffsetRange]) -> Result<(), SourceError> {
+        self.source.commit(ranges).await
+    }
+
+    fn caught_up(&self) -> bool {
+        self.source.caught_up()
     }
 }
 

@@ -25,6 +25,10 @@ pub(crate) fn vitals() -> Vitals {
         last_checkpoint: Some(START),
         history_rows: 1_234_000,
         state_bytes: 1 << 20,
+        snapshots: 7,
+        snapshot_failures: 1,
+        snapshot_bytes: 4096,
+        snapshot_seconds: 0.25,
         unpriced: Vec::new(),
         last_error: None,
     }

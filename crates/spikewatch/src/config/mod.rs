@@ -6,12 +6,14 @@ mod secrets;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use codec::{Format, Mapping};
 use detector::DetectorConfig;
 use history::{HistoryConfig, QueryLimits};
 use ingest::{KafkaConfig, PollConfig, RegistryConfig};
 use notify::NotifyConfig;
+use pipeline::{SnapshotConfig, SnapshotFolder};
 use respond::RespondConfig;
 use serde::Deserialize;
 use server::ServerConfig;
@@ -34,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) detector: DetectorConfig,
     #[serde(default)]
     pub(crate) history: HistoryConfig,
+    #[serde(default)]
+    pub(crate) snapshots: SnapshotsConfig,
     #[serde(default)]
     pub(crate) casebook: CasebookConfig,
     #[serde(default)]
@@ -66,6 +70,20 @@ pub(crate) struct Config {
 pub(crate) struct CasebookConfig {
     /// `sqlite:PATH`; without it `casebook.db` below `data_dir`.
     pub(crate) url: Option<String>,
+}
+
+/// `[snapshots]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SnapshotsConfig {
+    /// Seconds between two snapshots of what the detector knows, at least.
+    pub(crate) interval_secs: u64,
+}
+
+impl Default for SnapshotsConfig {
+    fn default() -> Self {
+        Self { interval_secs: 60 }
+    }
 }
 
 /// `[inventory]`.
@@ -179,6 +197,15 @@ impl Config {
         {
             Some(path) => PathBuf::from(path.trim_start_matches("//")),
             None => self.data_dir.join("casebook.db"),
+        }
+    }
+
+    /// Returns where and how often snapshots are made.
+    pub(crate) fn snapshots(&self) -> SnapshotConfig {
+        let folder = self.data_dir.join("snapshots");
+        SnapshotConfig {
+            folder: SnapshotFolder::new(folder, &self.kafka.cluster),
+            interval: Duration::from_secs(self.snapshots.interval_secs),
         }
     }
 

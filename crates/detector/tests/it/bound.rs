@@ -16,8 +16,8 @@ use crate::support::start;
 
 /// One call.
 #[derive(Clone)]
-struct Call {
-    time: Timestamp,
+pub(crate) struct Call {
+    pub(crate) time: Timestamp,
     account: &'static str,
     key: Cow<'static, str>,
     requests: u64,
@@ -43,7 +43,7 @@ fn mixed(seed: u64) -> u64 {
     (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 16
 }
 
-fn batch(calls: &[Call]) -> UsageBatch {
+pub(crate) fn batch(calls: &[Call]) -> UsageBatch {
     let mut builder = UsageBatchBuilder::new(Partition::new("usage", 0), 0);
     let position = Position {
         topic: "usage".into(),
@@ -66,7 +66,7 @@ fn batch(calls: &[Call]) -> UsageBatch {
     builder.finish(calls.len() as i64)
 }
 
-fn detector(max_keys_per_partition: usize) -> PartitionDetector {
+pub(crate) fn detector(max_keys_per_partition: usize) -> PartitionDetector {
     let config = DetectorConfig {
         max_keys_per_partition,
         ..DetectorConfig::default()
@@ -76,7 +76,7 @@ fn detector(max_keys_per_partition: usize) -> PartitionDetector {
 }
 
 /// Room for 8192 keys, 4096 of them on probation.
-const ROOM: usize = 8192;
+pub(crate) const ROOM: usize = 8192;
 const ORDINARY: usize = 200;
 const STRANGER: &str = "203.0.113.9";
 
@@ -95,7 +95,7 @@ fn key(at: usize) -> String {
 
 /// Eight days of ordinary keys, each with a call in a quarter of an hour; some of them spike,
 /// and one is stolen in the middle of the flood.
-fn ordinary() -> Vec<Call> {
+pub(crate) fn ordinary() -> Vec<Call> {
     let mut calls = Vec::new();
     for at in 0..ORDINARY {
         let (mut time, mut step) = (start().plus(at as i64 * 1_000), at as u64);
@@ -123,7 +123,7 @@ fn ordinary() -> Vec<Call> {
 const STOLEN: &str = "key_007";
 
 /// Calls of `ids` made-up ids, one of each.
-fn flood(ids: usize) -> impl Iterator<Item = Call> {
+pub(crate) fn flood(ids: usize) -> impl Iterator<Item = Call> {
     let millis = 6 * Timestamp::HOUR;
     (0..ids).map(move |at| {
         let time = flood_begins().plus((at as i64 * millis) / ids as i64);

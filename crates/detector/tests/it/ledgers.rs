@@ -16,13 +16,13 @@ const DAYS: i64 = 100;
 
 /// One billing line.
 #[derive(Clone, Debug)]
-struct Bill {
+pub(crate) struct Bill {
     id: String,
     /// Days after the start, or hours where it is of an hour.
     period: i64,
     is_hour: bool,
     /// When it arrives.
-    known_at: Timestamp,
+    pub(crate) known_at: Timestamp,
     project: &'static str,
     service: &'static str,
     charge: &'static str,
@@ -50,7 +50,7 @@ impl Bill {
     }
 }
 
-fn rows(bills: &[Bill]) -> UsageBatch {
+pub(crate) fn rows(bills: &[Bill]) -> UsageBatch {
     let mut builder = UsageBatchBuilder::new(Partition::new("costs", 0), 0);
     for (offset, bill) in (0..).zip(bills) {
         let width = match bill.is_hour {
@@ -85,14 +85,14 @@ fn rows(bills: &[Bill]) -> UsageBatch {
 }
 
 /// A partition's detector and the ledgers of all, as the pipeline joins them.
-struct House {
-    detector: PartitionDetector,
-    ledgers: Ledgers,
-    alerts: Vec<Alert>,
+pub(crate) struct House {
+    pub(crate) detector: PartitionDetector,
+    pub(crate) ledgers: Ledgers,
+    pub(crate) alerts: Vec<Alert>,
 }
 
 impl House {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = Arc::new(KeyDirectory::new(&Inventory::default()));
         let config = DetectorConfig::default();
         Self {
@@ -102,7 +102,7 @@ impl House {
         }
     }
 
-    fn observe(&mut self, usage_batch: &UsageBatch) {
+    pub(crate) fn observe(&mut self, usage_batch: &UsageBatch) {
         let mut alerts: Vec<Alert> = Vec::new();
         self.detector.observe(usage_batch, &mut alerts);
         self.join(alerts);
@@ -117,7 +117,7 @@ impl House {
             .extend(self.ledgers.close(read_until.into_iter()));
     }
 
-    fn finish(mut self) -> Vec<Alert> {
+    pub(crate) fn finish(mut self) -> Vec<Alert> {
         let mut alerts: Vec<Alert> = Vec::new();
         self.detector.finish(&mut alerts);
         self.join(alerts);
@@ -308,7 +308,7 @@ impl Bill {
 }
 
 /// Three services of one project.
-fn services(change: impl Fn(i64, &str) -> f64) -> Vec<Bill> {
+pub(crate) fn services(change: impl Fn(i64, &str) -> f64) -> Vec<Bill> {
     (0..60)
         .flat_map(|day| ["embeddings", "completions", "images"].map(|service| (day, service)))
         .map(|(day, service)| Bill {
@@ -360,7 +360,7 @@ fn then() -> Timestamp {
     start().plus(23 * Timestamp::DAY + 10 * Timestamp::HOUR + 20 * Timestamp::MINUTE)
 }
 
-fn without_key(mut calls: Vec<Call>, project: &'static str) -> Vec<Call> {
+pub(crate) fn without_key(mut calls: Vec<Call>, project: &'static str) -> Vec<Call> {
     for call in &mut calls {
         call.key = "";
         call.project = project;
@@ -368,7 +368,7 @@ fn without_key(mut calls: Vec<Call>, project: &'static str) -> Vec<Call> {
     calls
 }
 
-fn abuse(key: &'static str, project: &'static str) -> Vec<Call> {
+pub(crate) fn abuse(key: &'static str, project: &'static str) -> Vec<Call> {
     (0..720)
         .map(|at| {
             let mut call = Call::at(then().plus(at * 5000 + 137), key);

@@ -5,6 +5,7 @@ mod bound;
 mod families;
 mod hostile;
 mod ledgers;
+mod snapshot;
 mod support;
 
 use std::sync::Arc;

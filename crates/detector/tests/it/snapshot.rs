@@ -1,0 +1,128 @@
+//! State that went through a snapshot is the state that it was.
+
+use columns::SnapshotError;
+use detector::{Archive, Dedup, PartitionDetector};
+use model::{Alert, Timestamp};
+
+use crate::bound;
+use crate::ledgers::{House, abuse, rows, services, without_key};
+use crate::support::{Call, batch, start, steady_weeks};
+
+/// Returns what is written of state.
+fn saved(carry: impl FnOnce(&mut Archive<'_>) -> Result<(), SnapshotError>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut archive = Archive::into(&mut bytes).expect("memory takes it");
+    carry(&mut archive).expect("memory takes it");
+    archive.finish().expect("memory takes it");
+    bytes
+}
+
+fn restored(
+    bytes: &[u8],
+    carry: impl FnOnce(&mut Archive<'_>) -> Result<(), SnapshotError>,
+) -> Result<(), SnapshotError> {
+    let mut bytes = bytes;
+    let mut archive = Archive::out_of(&mut bytes)?;
+    carry(&mut archive)?;
+    archive.finish()
+}
+
+/// Returns a detector that was made anew from what another one knew.
+fn reborn(mut known: PartitionDetector, mut empty: PartitionDetector) -> PartitionDetector {
+    let bytes = saved(|archive| known.archive(archive));
+    restored(&bytes, |archive| empty.archive(archive)).expect("what was written is read");
+    let again = saved(|archive| empty.archive(archive));
+    assert!(again == bytes, "what is written of it is the same again");
+    empty
+}
+
+fn house_reborn(house: House) -> House {
+    let empty = House::new();
+    let (mut known, mut ledgers) = (house.ledgers, empty.ledgers);
+    let bytes = saved(|archive| known.archive(archive));
+    restored(&bytes, |archive| ledgers.archive(archive)).expect("what was written is read");
+    assert!(saved(|archive| ledgers.archive(archive)) == bytes);
+    House {
+        detector: reborn(house.detector, empty.detector),
+        ledgers,
+        alerts: house.alerts,
+    }
+}
+
+/// Usage with and without keys, an abuse of each, and bills of four months with a dear day.
+fn house(rebirths: bool) -> Vec<Alert> {
+    let mut calls = steady_weeks("key_1", 4);
+    calls.extend(without_key(steady_weeks("key_2", 4), "checkout"));
+    calls.extend(abuse("key_1", "search"));
+    calls.extend(without_key(abuse("key_2", "checkout"), "checkout"));
+    calls.sort_by_key(|call: &Call| call.time);
+    let mut bills = services(|day, service| match (day, service) {
+        (95, "gpt-5") => 40.0,
+        _ => 1.0,
+    });
+    bills.sort_by_key(|bill| bill.known_at);
+    let mut house = House::new();
+    let half = calls.len() / 2;
+    let batches = (calls[..half].chunks(700).map(batch))
+        .chain(bills.chunks(60).map(rows))
+        .chain(calls[half..].chunks(700).map(batch));
+    for usage_batch in batches {
+        house.observe(&usage_batch);
+        if rebirths {
+            house = house_reborn(house);
+        }
+    }
+    house.finish()
+}
+
+#[test]
+fn keys_usage_without_one_and_bills_go_on_where_they_were() {
+    let alerts = house(false);
+    assert!(alerts.len() >= 3, "{}", alerts.len());
+    assert!(house(true) == alerts);
+}
+
+#[test]
+fn a_flood_goes_on_where_it_was() {
+    let calls = bound::ordinary();
+    let middle = start().plus(4 * Timestamp::DAY + 12 * Timestamp::HOUR);
+    let mut all: Vec<bound::Call> = calls.into_iter().chain(bound::flood(30_000)).collect();
+    all.sort_by_key(|call| call.time);
+    let run = |rebirths: bool| {
+        let mut detector = bound::detector(bound::ROOM);
+        let mut alerts: Vec<Alert> = Vec::new();
+        for calls in all.chunks(3000) {
+            detector.observe(&bound::batch(calls), &mut alerts);
+            detector.take_signs();
+            if rebirths && calls[0].time >= middle {
+                detector = reborn(detector, bound::detector(bound::ROOM));
+            }
+        }
+        let vitals = detector.vitals();
+        detector.finish(&mut alerts);
+        (alerts, vitals.keys, vitals.displaced, vitals.turned_away)
+    };
+    let (alerts, keys, displaced, turned_away) = run(false);
+    assert!(displaced + turned_away > 10_000 && !alerts.is_empty());
+    assert!(run(true) == (alerts, keys, displaced, turned_away));
+}
+
+#[test]
+fn repeats_are_known_after_a_restart() {
+    let mut dedup = Dedup::default();
+    for at in 0..1000 {
+        let time = start().plus(at * Timestamp::MINUTE);
+        assert!(!dedup.is_repeat("openai", "acme", &at.to_string(), time));
+    }
+    let bytes = saved(|archive| dedup.archive(archive));
+    let mut other = Dedup::default();
+    restored(&bytes, |archive| other.archive(archive)).expect("what was written is read");
+    for at in 0..1000 {
+        let time = start().plus(at * Timestamp::MINUTE);
+        assert!(other.is_repeat("openai", "acme", &at.to_string(), time));
+    }
+    assert_eq!(other.repeats(), 1000);
+    let mut detector = bound::detector(bound::ROOM);
+    let error = restored(&bytes, |archive| detector.archive(archive)).expect_err("not its file");
+    assert!(matches!(error, SnapshotError::Version(_)), "{error}");
+}

@@ -107,6 +107,7 @@ async fn whole(lines: &[(String, Vec<u8>)]) -> Result<f64, Box<dyn std::error::E
             directory,
             Grouping::ByPartition,
         ),
+        threads: std::thread::available_parallelism()?,
         offsets: BTreeMap::new(),
         snapshots: None,
         casebook: Casebook::in_memory().await?,

@@ -13,7 +13,13 @@ pub enum Error {
     /// past it, and the next run reads it again.
     #[error("stopped while waiting for {0}")]
     Interrupted(&'static str),
-    /// A stage panicked: a defect of ours.
+    /// A thread could not be started.
+    #[error("could not start a thread")]
+    Thread(#[source] std::io::Error),
+    /// A thread of the stages panicked: a defect of ours.
     #[error("a stage ended unexpectedly")]
-    Stage(#[from] tokio::task::JoinError),
+    StageEnded,
+    /// A task panicked: a defect of ours.
+    #[error("a task ended unexpectedly")]
+    Task(#[from] tokio::task::JoinError),
 }

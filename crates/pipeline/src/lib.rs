@@ -14,19 +14,25 @@
 //! - [`Deliverer`] takes messages from the outbox to the channels, with retries.
 
 mod backoff;
+mod commit;
 mod deliver;
+mod effects;
 mod error;
+mod joint;
 mod keeper;
 mod run;
 mod snapshots;
+mod stage;
 mod stages;
 mod upkeep;
 mod vitals;
+mod workers;
 
 pub use deliver::Deliverer;
 pub use error::Error;
 pub use keeper::{Restored, SnapshotConfig};
 pub use run::{CheckpointConfig, DeadLetterTopic, OnAlerts, Pipeline, RunSummary};
 pub use snapshots::{Saved, Snapshot, SnapshotFolder};
-pub use stages::{Grouping, Staged, Stages};
+pub use stage::Staged;
+pub use stages::{Grouping, Stages};
 pub use vitals::PipelineVitals;

@@ -1,23 +1,29 @@
 //! The loop: read, stage, write down, checkpoint.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use casebook::{Casebook, KeySighting};
-use columns::{HistoryCommit, HistoryWriter, LiveRows};
-use model::{Alert, Clock, DeadLetter, EventSource, OffsetRange, Partition, RecordSink, Records};
+use casebook::Casebook;
+use columns::{CommitReceipt, HistoryWriter, LiveRows};
+use model::{Alert, Clock, EventSource, OffsetRange, Partition, RecordSink};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use crate::backoff::Backoff;
+use crate::commit::Commit;
+use crate::effects::Effects;
 use crate::keeper::Keeper;
 use crate::upkeep::Upkeep;
-use crate::{Error, PipelineVitals, SnapshotConfig, Staged, Stages};
+use crate::workers::{Done, Workers};
+use crate::{Error, PipelineVitals, SnapshotConfig, Stages};
 
 /// How often the loop looks up when nothing arrives.
 const TICK: Duration = Duration::from_millis(200);
+
+/// How many checkpoints' rows may wait for history before no more is read.
+const ROWS_AHEAD: usize = 2;
 
 /// Hears of the alerts of a batch.
 pub type OnAlerts = Box<dyn FnMut(&[Alert]) + Send + Sync>;
@@ -45,6 +51,8 @@ pub struct Pipeline {
     pub source: Box<dyn EventSource>,
     /// Decoding and detection.
     pub stages: Stages,
+    /// How many threads decode and judge; each partition is with one of them.
+    pub threads: NonZeroUsize,
     /// The offsets up to which the stages have read already, by a snapshot.
     pub offsets: BTreeMap<Partition, i64>,
     /// Where and how often what the stages know is saved; never without it.
@@ -94,7 +102,7 @@ impl Pipeline {
     /// Runs until the source ends or `cancel` says stop; either way everything read is committed.
     ///
     /// What is down (history's storage, the casebook's disk, the dead letter topic) is waited
-    /// for; meanwhile nothing is read and nothing is skipped.
+    /// for; meanwhile no more is read than may wait, and nothing is skipped.
     ///
     /// # Errors
     /// When the source cannot be read, or history would have a gap.
@@ -103,279 +111,234 @@ impl Pipeline {
             .snapshots
             .map(|config| Keeper::new(config, self.offsets.clone()));
         let mut run = Run {
+            source: self.source,
+            workers: Some(Workers::start(self.stages, self.threads)?),
+            threads: self.threads,
             keeper,
             offsets: self.offsets,
             pending: BTreeMap::new(),
             pending_rows: 0,
-            pending_batches: 0,
+            commit: None,
+            checkpoint: self.checkpoint,
             last_checkpoint: Instant::now(),
             upkeep: Upkeep::default(),
             started: None,
             summary: RunSummary::default(),
-            stages: Some(self.stages),
             history: self.history,
-            casebook: self.casebook,
-            channels: self.channels,
             live: self.live,
-            dead_letter_topic: self.dead_letter_topic,
-            vitals: self.vitals,
             clock: self.clock,
-            on_alerts: self.on_alerts,
-            cancel: cancel.clone(),
+            vitals: self.vitals.clone(),
+            effects: Effects {
+                casebook: self.casebook,
+                channels: self.channels,
+                dead_letter_topic: self.dead_letter_topic,
+                on_alerts: self.on_alerts,
+                vitals: self.vitals,
+                cancel: cancel.clone(),
+            },
+            cancel,
         };
-        let mut source = self.source;
-        loop {
-            // Losing either other branch half-way is safe: `next` gives a batch whole or not
-            // at all, and the tick has no state.
-            let ended = tokio::select! {
-                biased;
-                () = cancel.cancelled() => true,
-                records = source.next() => match records? {
-                    Some(records) => {
-                        run.stage(records).await?;
-                        false
-                    }
-                    None => true,
-                },
-                () = tokio::time::sleep(TICK) => false,
-            };
-            if !ended && !run.vitals.caught_up.load(Ordering::Relaxed) && source.caught_up() {
-                info!("caught up with what was in the log at start");
-                run.catch_up().await?;
-                run.vitals.caught_up.store(true, Ordering::Relaxed);
-            }
-            if ended && source.caught_up() {
-                run.catch_up().await?;
-            }
-            if let Some(stages) = &mut run.stages {
-                run.upkeep.keep(stages, &run.casebook, ended).await;
-            }
-            let due = run.pending_rows >= self.checkpoint.rows
-                || run.last_checkpoint.elapsed() >= self.checkpoint.interval;
-            if ended || due {
-                run.checkpoint(source.as_mut(), ended).await?;
-            }
-            if ended {
-                if source.caught_up() {
-                    run.vitals.caught_up.store(true, Ordering::Relaxed);
-                }
-                return Ok(run.finish());
-            }
-        }
+        while !run.turn().await? {}
+        Ok(run.finish())
     }
 }
 
 /// A run under way.
 struct Run {
-    stages: Option<Stages>,
-    history: Arc<dyn HistoryWriter>,
-    casebook: Casebook,
-    channels: Vec<String>,
-    live: LiveRows,
-    dead_letter_topic: Option<DeadLetterTopic>,
-    vitals: Arc<PipelineVitals>,
-    clock: Arc<dyn Clock>,
-    on_alerts: OnAlerts,
-    cancel: CancellationToken,
+    source: Box<dyn EventSource>,
+    /// `None` only while the stages are taken back for something that is about all of them.
+    workers: Option<Workers>,
+    threads: NonZeroUsize,
     keeper: Option<Keeper>,
     /// The next offset of each partition that has been staged.
     offsets: BTreeMap<Partition, i64>,
-    /// The next offset of each partition that has been staged since the last checkpoint.
+    /// The next offset of each partition that has been staged since the last commit began.
     pending: BTreeMap<Partition, i64>,
+    /// Rows that are live and not committed, those of a commit under way too.
     pending_rows: usize,
-    pending_batches: usize,
+    commit: Option<Commit>,
+    checkpoint: CheckpointConfig,
     last_checkpoint: Instant,
     upkeep: Upkeep,
     started: Option<Instant>,
     summary: RunSummary,
+    history: Arc<dyn HistoryWriter>,
+    live: LiveRows,
+    clock: Arc<dyn Clock>,
+    vitals: Arc<PipelineVitals>,
+    effects: Effects,
+    cancel: CancellationToken,
 }
 
 impl Run {
-    async fn stage(&mut self, records: Records) -> Result<(), Error> {
-        if records.is_empty() {
-            return Ok(());
+    /// Does what comes first: a batch that was worked on, the end of a commit, or new records;
+    /// then what is due. Returns whether that was the last turn.
+    async fn turn(&mut self) -> Result<bool, Error> {
+        let workers = self.workers.as_mut().ok_or(Error::StageEnded)?;
+        let most = ROWS_AHEAD.saturating_mul(self.checkpoint.rows);
+        let may_read = workers.has_room() && self.pending_rows < most;
+        let mut has_committed = false;
+        // Losing any other branch half-way is safe: each future gives all or keeps all.
+        let ended = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => true,
+            done = workers.next() => {
+                self.take(done?).await?;
+                false
+            }
+            receipt = ended(&mut self.commit) => {
+                self.committed(receipt?).await;
+                has_committed = true;
+                false
+            }
+            records = self.source.next(), if may_read => match records? {
+                Some(records) if records.is_empty() => false,
+                Some(records) => {
+                    self.started.get_or_insert_with(Instant::now);
+                    workers.give(records)?;
+                    false
+                }
+                None => true,
+            },
+            () = tokio::time::sleep(TICK) => false,
+        };
+        if ended {
+            self.drain().await?;
         }
-        self.started.get_or_insert_with(Instant::now);
-        let (read, bytes) = (records.len() as u64, records.payload_bytes() as u64);
-        let mut stages = self.stages.take().ok_or_else(|| model::SourceError {
-            message: "a stage is still at work".to_owned(),
-            transient: false,
-        })?;
-        // More than a millisecond of arithmetic stays off the runtime's threads.
-        let (stages, staged) = tokio::task::spawn_blocking(move || {
-            let staged = stages.process(&records);
-            (stages, staged)
-        })
-        .await?;
-        let (keys, state_bytes, watermark) = stages.vitals();
-        self.stages = Some(stages);
-        self.vitals.keys.store(keys as u64, Ordering::Relaxed);
-        self.vitals
-            .state_bytes
-            .store(state_bytes as u64, Ordering::Relaxed);
-        self.vitals.set_watermark(watermark);
+        self.look_whether_caught_up(ended).await?;
+        if self.upkeep.is_due(ended) {
+            self.keep_up(ended).await?;
+        }
+        let due = self.pending_rows >= self.checkpoint.rows
+            || self.last_checkpoint.elapsed() >= self.checkpoint.interval;
+        if due && self.commit.is_none() {
+            self.begin_commit();
+        }
+        let is_due = |keeper: &Keeper| has_committed && keeper.is_due(&self.offsets, ended);
+        if ended || self.keeper.as_ref().is_some_and(is_due) {
+            self.settle().await?;
+            self.save_snapshot(ended).await?;
+        }
+        Ok(ended)
+    }
 
-        let Staged {
-            usage_batch,
-            alerts,
-            dead_letters,
-            sightings,
-            duplicates,
-            ..
-        } = staged;
-        self.summary.events += read;
+    /// Takes a batch that was worked on: others are told, and its rows are shown to queries.
+    async fn take(&mut self, done: Done) -> Result<(), Error> {
+        let workers = self.workers.as_mut().ok_or(Error::StageEnded)?;
+        let (records, bytes) = (done.records, done.bytes);
+        let staged = workers.join(done);
+        self.vitals.set_stages(workers.vitals());
+        let rows = staged.usage_batch.rows();
+        let (duplicates, dead_letters) = (staged.duplicates, staged.dead_letters.len() as u64);
+        self.summary.events += records;
         self.summary.bytes += bytes;
         self.summary.duplicates += duplicates;
-        self.summary.dead_letters += dead_letters.len() as u64;
-        let rows = usage_batch.rows();
+        self.summary.dead_letters += dead_letters;
         for (counter, amount) in [
-            (&self.vitals.records, read),
+            (&self.vitals.records, records),
             (&self.vitals.bytes, bytes),
             (&self.vitals.rows, rows as u64),
             (&self.vitals.duplicates, duplicates),
-            (&self.vitals.dead_letters, dead_letters.len() as u64),
+            (&self.vitals.dead_letters, dead_letters),
         ] {
             counter.fetch_add(amount, Ordering::Relaxed);
         }
-        self.put_dead_letters(&dead_letters).await?;
-        self.observe_keys(&sightings).await?;
-        self.record_alerts(&alerts).await?;
-        let range = usage_batch.range();
+        self.effects.put_dead_letters(&staged.dead_letters).await?;
+        self.effects.observe_keys(&staged.sightings).await?;
+        self.record(&staged.alerts).await?;
+        let range = staged.usage_batch.range();
         self.pending.insert(range.partition.clone(), range.end);
         self.offsets.insert(range.partition.clone(), range.end);
         self.pending_rows += rows;
-        self.pending_batches += 1;
-        self.live.push(usage_batch);
+        self.live.push(staged.usage_batch);
         Ok(())
     }
 
-    /// Records what the keys of all partitions have shown together, once all of the log is read.
-    async fn catch_up(&mut self) -> Result<(), Error> {
-        let alerts = match &mut self.stages {
-            Some(stages) => stages.catch_up(),
-            None => Vec::new(),
+    async fn record(&mut self, alerts: &[Alert]) -> Result<(), Error> {
+        self.summary.alerts += self.effects.record_alerts(alerts).await?;
+        Ok(())
+    }
+
+    /// Waits for all batches in work.
+    async fn drain(&mut self) -> Result<(), Error> {
+        while let Some(workers) = self.workers.as_mut().filter(|workers| !workers.is_idle()) {
+            let done = workers.next().await?;
+            self.take(done).await?;
+        }
+        Ok(())
+    }
+
+    /// Records what the keys of all partitions have shown together, once all of the log that was
+    /// there at start is read and worked on.
+    async fn look_whether_caught_up(&mut self, ended: bool) -> Result<(), Error> {
+        let was = self.vitals.caught_up.load(Ordering::Relaxed);
+        let Some(workers) = self.workers.as_mut().filter(|workers| workers.is_idle()) else {
+            return Ok(());
         };
-        self.record_alerts(&alerts).await
-    }
-
-    /// Writes dead letters to the casebook and the topic; the offset does not pass before.
-    async fn put_dead_letters(&mut self, dead_letters: &[DeadLetter]) -> Result<(), Error> {
-        if dead_letters.is_empty() {
+        if (was && !ended) || !self.source.caught_up() {
             return Ok(());
         }
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
-        loop {
-            let outcome = self.try_put_dead_letters(dead_letters).await;
-            match outcome {
-                Ok(()) => return Ok(()),
-                Err(error) => {
-                    warn!(error, "could not put dead letters, waiting");
-                    self.vitals.set_error(error);
-                }
-            }
-            if !self.wait(backoff.wait()).await {
-                return Err(Error::Interrupted("the place of dead letters"));
-            }
+        let alerts = workers.catch_up();
+        self.record(&alerts).await?;
+        if !was {
+            info!("caught up with what was in the log at start");
+            self.vitals.caught_up.store(true, Ordering::Relaxed);
         }
+        Ok(())
     }
 
-    /// The topic first, with what the casebook does not have: a replay does not repeat it, and
-    /// a crash in between repeats it at most once.
-    async fn try_put_dead_letters(&self, dead_letters: &[DeadLetter]) -> Result<(), String> {
-        let unknown = self
-            .casebook
-            .unknown_dead_letters(dead_letters)
-            .await
-            .map_err(|err| err.to_string())?;
-        if let Some(topic) = &self.dead_letter_topic
-            && !unknown.is_empty()
-        {
-            let records: Vec<_> = unknown
-                .iter()
-                .map(|letter| (letter.position.to_string(), json(letter)))
-                .collect();
-            topic
-                .sink
-                .append(&topic.topic, &records)
-                .await
-                .map_err(|err| err.to_string())?;
-        }
-        self.casebook
-            .put_dead_letters(&unknown)
-            .await
-            .map(drop)
-            .map_err(|err| err.to_string())
-    }
-
-    /// Writes down what lists and audit logs say of keys; the offset does not pass before.
-    async fn observe_keys(&mut self, sightings: &[KeySighting]) -> Result<(), Error> {
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
-        loop {
-            match self.casebook.observe_keys(sightings).await {
-                Ok(_) => return Ok(()),
-                Err(err) => {
-                    error!(error = %err, "could not write down what is said of keys, waiting");
-                    self.vitals.set_error(err.to_string());
-                }
-            }
-            if !self.wait(backoff.wait()).await {
-                return Err(Error::Interrupted("the casebook"));
-            }
-        }
-    }
-
-    /// Writes alerts and their messages down before anything else sees them.
-    async fn record_alerts(&mut self, alerts: &[Alert]) -> Result<(), Error> {
-        if alerts.is_empty() {
-            return Ok(());
-        }
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
-        loop {
-            match self.casebook.record_alerts(alerts, &self.channels).await {
-                Ok(recorded) => {
-                    self.summary.alerts += u64::from(recorded.new);
-                    self.vitals
-                        .alerts
-                        .fetch_add(u64::from(recorded.new), Ordering::Relaxed);
-                    (self.on_alerts)(&recorded.applied);
-                    return Ok(());
-                }
-                Err(err) => {
-                    error!(error = %err, "could not record alerts, waiting");
-                    self.vitals.set_error(err.to_string());
-                }
-            }
-            if !self.wait(backoff.wait()).await {
-                return Err(Error::Interrupted("the casebook"));
-            }
-        }
-    }
-
-    /// Commits what waits: history first, then the snapshot, the log's offsets last.
-    async fn checkpoint(&mut self, source: &mut dyn EventSource, ended: bool) -> Result<(), Error> {
+    /// Begins to commit what waits; the offsets of the group follow when it is done.
+    fn begin_commit(&mut self) {
         self.last_checkpoint = Instant::now();
-        if !self.pending.is_empty() {
-            self.commit_history().await?;
-        }
-        self.save_snapshot(ended).await?;
         if self.pending.is_empty() {
-            return Ok(());
+            return;
         }
-        let ranges: Vec<OffsetRange> = std::mem::take(&mut self.pending)
-            .into_iter()
-            .map(|(partition, end)| OffsetRange {
-                partition,
-                start: 0,
-                end,
-            })
-            .collect();
-        if let Err(err) = source.commit(&ranges).await {
+        let ends = std::mem::take(&mut self.pending).into_iter();
+        let ranges = ends.map(|(partition, end)| OffsetRange {
+            partition,
+            start: 0,
+            end,
+        });
+        self.commit = Some(Commit::begin(
+            self.history.clone(),
+            self.live.pending(),
+            ranges.collect(),
+            self.vitals.clone(),
+            self.cancel.clone(),
+        ));
+    }
+
+    /// Takes note that a commit is done.
+    async fn committed(&mut self, receipt: CommitReceipt) {
+        let Some(commit) = self.commit.take() else {
+            return;
+        };
+        self.summary.rows_written += receipt.rows_written;
+        self.summary.rows_known += receipt.rows_known;
+        let written = &self.vitals.history_rows;
+        written.fetch_add(receipt.rows_written, Ordering::Relaxed);
+        self.live.committed(commit.batches);
+        self.pending_rows -= commit.rows;
+        if let Err(err) = self.source.commit(&commit.ranges).await {
             // The group's offset is information; history knows where it stands.
             warn!(error = %err, "could not commit offsets");
         }
-        self.last_checkpoint = Instant::now();
         self.vitals.set_checkpoint(self.clock.now());
-        Ok(())
+    }
+
+    /// Waits until nothing is in work and history has everything that was staged.
+    async fn settle(&mut self) -> Result<(), Error> {
+        self.drain().await?;
+        loop {
+            if self.commit.is_none() {
+                self.begin_commit();
+            }
+            let Some(commit) = &mut self.commit else {
+                return Ok(());
+            };
+            let receipt = commit.ended().await?;
+            self.committed(receipt).await;
+        }
     }
 
     /// Saves what the stages know, if it is time. All of it is in history by now.
@@ -384,69 +347,29 @@ impl Run {
         let Some(mut keeper) = self.keeper.take_if(due) else {
             return Ok(());
         };
-        if let Some(stages) = self.stages.take() {
-            let saved = keeper.save(stages, &self.offsets, &self.vitals).await;
-            self.stages = Some(saved?);
-        }
+        let stages = self.stop_workers()?;
+        let stages = keeper.save(stages, &self.offsets, &self.vitals).await?;
+        self.start_workers(stages)?;
         self.keeper = Some(keeper);
         Ok(())
     }
 
-    async fn commit_history(&mut self) -> Result<(), Error> {
-        let batches = self.live.pending();
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
-        let mut gaps_accepted = Vec::new();
-        loop {
-            let commit = HistoryCommit {
-                batches: batches.clone(),
-                gaps_accepted: gaps_accepted.clone(),
-            };
-            match self.history.commit(commit).await {
-                Ok(receipt) => {
-                    self.summary.rows_written += receipt.rows_written;
-                    self.summary.rows_known += receipt.rows_known;
-                    self.vitals
-                        .history_rows
-                        .fetch_add(receipt.rows_written, Ordering::Relaxed);
-                    break;
-                }
-                Err(columns::Error::Gap {
-                    partition,
-                    stored,
-                    start,
-                }) => {
-                    // Every partition is read from the log's own beginning or from where this
-                    // process stopped: only the log itself can have lost what is between.
-                    error!(
-                        partition,
-                        stored, start, "the log has lost records that were never read"
-                    );
-                    let lost = batches.iter().map(|batch| &batch.range().partition);
-                    gaps_accepted.extend(lost.filter(|p| p.to_string() == partition).cloned());
-                    continue;
-                }
-                Err(err @ columns::Error::Storage { .. }) => {
-                    error!(error = %err, "could not commit to history, waiting");
-                    self.vitals.set_error(err.to_string());
-                    if !self.wait(backoff.wait()).await {
-                        return Err(err.into());
-                    }
-                }
-                Err(err) => return Err(err.into()),
-            }
-        }
-        self.live.committed(self.pending_batches);
-        self.pending_rows = 0;
-        self.pending_batches = 0;
-        Ok(())
+    /// Takes over a changed inventory, and writes down how keys stand.
+    async fn keep_up(&mut self, ended: bool) -> Result<(), Error> {
+        self.drain().await?;
+        let mut stages = self.stop_workers()?;
+        let casebook = &self.effects.casebook;
+        self.upkeep.keep(&mut stages, casebook, ended).await;
+        self.start_workers(stages)
     }
 
-    /// Waits, unless the run is to stop; returns whether to try again.
-    async fn wait(&self, wait: Duration) -> bool {
-        tokio::select! {
-            () = self.cancel.cancelled() => false,
-            () = tokio::time::sleep(wait) => true,
-        }
+    fn stop_workers(&mut self) -> Result<Stages, Error> {
+        self.workers.take().ok_or(Error::StageEnded)?.stop()
+    }
+
+    fn start_workers(&mut self, stages: Stages) -> Result<(), Error> {
+        self.workers = Some(Workers::start(stages, self.threads)?);
+        Ok(())
     }
 
     fn finish(mut self) -> RunSummary {
@@ -455,7 +378,10 @@ impl Run {
     }
 }
 
-fn json(letter: &DeadLetter) -> Vec<u8> {
-    // A dead letter is plain data; its serialization cannot fail.
-    serde_json::to_vec(letter).unwrap_or_default()
+/// Waits for the end of a commit; for ever if none is under way.
+async fn ended(commit: &mut Option<Commit>) -> Result<CommitReceipt, Error> {
+    match commit {
+        Some(commit) => commit.ended().await,
+        None => std::future::pending().await,
+    }
 }

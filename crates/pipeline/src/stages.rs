@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use casebook::KeySighting;
 use codec::Codec;
-use columns::{SnapshotError, UsageBatch, UsageBatchBuilder};
-use detector::{
-    Archive, Campaigns, Dedup, DetectorConfig, Findings, KeyDirectory, Ledgers, PartitionDetector,
-    Standing,
-};
-use model::{
-    Alert, Anomaly, DeadLetter, EventSink, Partition, Position, Records, Timestamp, UsageRow,
-};
+use columns::SnapshotError;
+use detector::{Archive, DetectorConfig, KeyDirectory, Standing};
+use model::{Alert, Anomaly, Partition, Records, Timestamp};
+
+use crate::joint::Joint;
+use crate::stage::{Stage, Staged};
 
 /// Which records share windows and baselines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,23 +20,6 @@ pub enum Grouping {
     All,
 }
 
-/// What one batch of records became.
-#[derive(Debug)]
-pub struct Staged {
-    /// The rows, and the offsets they cover.
-    pub usage_batch: UsageBatch,
-    /// New alerts and new revisions, in the order in which they were raised.
-    pub alerts: Vec<Alert>,
-    /// Scores of judged windows, if they were asked for.
-    pub scores: Vec<Anomaly>,
-    /// Records that could not be read.
-    pub dead_letters: Vec<DeadLetter>,
-    /// What lists and audit logs said of keys.
-    pub sightings: Vec<KeySighting>,
-    /// Repeats that were dropped.
-    pub duplicates: u64,
-}
-
 /// Decoding, dropping of repeats, and detection, with the state of every partition.
 pub struct Stages {
     codec: Codec,
@@ -47,16 +27,9 @@ pub struct Stages {
     directory: Arc<KeyDirectory>,
     grouping: Grouping,
     with_scores: bool,
-    partitions: BTreeMap<Partition, PartitionState>,
-    campaigns: Campaigns,
-    ledgers: Ledgers,
-    /// Whether the partitions are read side by side, and not one after another.
-    is_live: bool,
-}
-
-struct PartitionState {
-    dedup: Dedup,
-    detector: PartitionDetector,
+    /// Boxed, because they go from thread to thread.
+    pub(crate) partitions: BTreeMap<Partition, Box<Stage>>,
+    pub(crate) joint: Joint,
 }
 
 impl Stages {
@@ -67,17 +40,74 @@ impl Stages {
         directory: Arc<KeyDirectory>,
         grouping: Grouping,
     ) -> Self {
+        let is_live = grouping == Grouping::All;
         Self {
             codec,
-            campaigns: Campaigns::new(config.clone(), directory.clone()),
-            ledgers: Ledgers::new(config.clone(), directory.clone()),
-            is_live: grouping == Grouping::All,
+            joint: Joint::new(config.clone(), directory.clone(), is_live),
             config,
             directory,
             grouping,
             with_scores: false,
             partitions: BTreeMap::new(),
         }
+    }
+
+    /// Takes another inventory; what is judged from now on follows it.
+    pub fn set_directory(&mut self, directory: &Arc<KeyDirectory>) {
+        self.directory = directory.clone();
+        for stage in self.partitions.values_mut() {
+            stage.set_directory(directory.clone());
+        }
+        self.joint.set_directory(directory.clone());
+    }
+
+    /// Asks for the score of every judged window.
+    pub fn with_scores(mut self) -> Self {
+        self.with_scores = true;
+        self
+    }
+
+    /// Carries records through.
+    pub fn process(&mut self, records: &Records) -> Staged {
+        let partition = self.shared(records.partition());
+        let (mut staged, shown) = self.stage(&partition).process(records);
+        let joined = self.joint.take(&partition, &staged.alerts, shown);
+        staged.alerts.extend(joined);
+        staged
+    }
+
+    /// Judges what is still open, at the end of a backtest.
+    pub fn finish(&mut self) -> (Vec<Alert>, Vec<Anomaly>) {
+        let (mut alerts, mut scores) = (Vec::new(), Vec::new());
+        for (partition, stage) in &mut self.partitions {
+            let (found, scored, shown) = stage.finish();
+            let joined = self.joint.take(partition, &found, shown);
+            alerts.extend(found);
+            alerts.extend(joined);
+            scores.extend(scored);
+        }
+        alerts.extend(self.joint.finish());
+        (alerts, scores)
+    }
+
+    /// Notes that the log has been read to where it ended at start, and returns what keys of
+    /// all partitions have shown together until then.
+    pub fn catch_up(&mut self) -> Vec<Alert> {
+        self.joint.catch_up()
+    }
+
+    /// Returns whether each key is judged yet, by which families, and why not; then the same of
+    /// what has no key.
+    pub fn standings(&self) -> Vec<Standing> {
+        let stages = self.partitions.values();
+        let mut standings: Vec<Standing> = stages.flat_map(|stage| stage.standings()).collect();
+        standings.extend(self.joint.standings());
+        standings
+    }
+
+    /// Returns keys with a baseline, bytes of state, and the lowest watermark.
+    pub fn vitals(&self) -> (usize, usize, Option<Timestamp>) {
+        self.joint.vitals()
     }
 
     /// Carries what one partition knows into a snapshot or out of one.
@@ -89,9 +119,11 @@ impl Stages {
         partition: &Partition,
         archive: &mut Archive<'_>,
     ) -> Result<(), SnapshotError> {
-        let PartitionState { dedup, detector } = self.state(partition);
-        dedup.archive(archive)?;
-        detector.archive(archive)
+        let stage = self.stage(partition);
+        stage.archive(archive)?;
+        let standpoint = stage.standpoint();
+        self.joint.note(partition, standpoint);
+        Ok(())
     }
 
     /// Carries what the partitions know together into a snapshot or out of one.
@@ -99,204 +131,32 @@ impl Stages {
     /// # Errors
     /// When the disk fails, or a snapshot is damaged; then the stages are of no use.
     pub fn archive_shared(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
-        self.campaigns.archive(archive)?;
-        self.ledgers.archive(archive)
+        self.joint.archive(archive)
     }
 
-    /// Takes another inventory; what is judged from now on follows it.
-    pub fn set_directory(&mut self, directory: &Arc<KeyDirectory>) {
-        self.directory = directory.clone();
-        for state in self.partitions.values_mut() {
-            state.detector.set_directory(directory.clone());
-        }
-        self.campaigns.set_directory(directory.clone());
+    /// Makes the stage of a partition of which nothing is known.
+    pub(crate) fn new_stage(&self) -> Box<Stage> {
+        Box::new(Stage::new(
+            self.codec.clone(),
+            self.config.clone(),
+            self.directory.clone(),
+            self.with_scores,
+        ))
     }
 
-    /// Asks for the score of every judged window.
-    pub fn with_scores(mut self) -> Self {
-        self.with_scores = true;
-        self
-    }
-
-    /// Carries records through.
-    pub fn process(&mut self, records: &Records) -> Staged {
-        let start_offset = records
-            .iter()
-            .next()
-            .map_or(records.next_offset(), |r| r.offset);
-        self.process_from(records, start_offset)
-    }
-
-    /// Carries records through; the range they cover begins at `start_offset`.
-    pub fn process_from(&mut self, records: &Records, start_offset: i64) -> Staged {
-        let partition = records.partition().clone();
-        let state = self.state(&partition);
-        let builder = UsageBatchBuilder::new(partition.clone(), start_offset);
-        let duplicates_before = state.dedup.repeats();
-        let mut dedup = std::mem::take(&mut state.dedup);
-        let mut sink = OnceOnly {
-            builder,
-            dedup: &mut dedup,
-            sightings: Vec::new(),
-        };
-        for record in records.iter() {
-            sink.builder.set_record_time(record.time);
-            self.codec.decode_record(&partition, &record, &mut sink);
-        }
-        let sightings = sink.sightings;
-        let mut builder = sink.builder;
-        let dead_letters = builder.take_dead_letters();
-        let usage_batch = builder.finish(records.next_offset());
-        let mut found = Found {
-            with_scores: self.with_scores,
-            ..Found::default()
-        };
-        let state = self.state(&partition);
-        let duplicates = dedup.repeats() - duplicates_before;
-        state.dedup = dedup;
-        state.detector.observe(&usage_batch, &mut found);
-        let Found {
-            mut alerts, scores, ..
-        } = found;
-        let joined = self.join(&alerts);
-        alerts.extend(joined);
-        Staged {
-            usage_batch,
-            alerts,
-            scores,
-            dead_letters,
-            sightings,
-            duplicates,
-        }
-    }
-
-    /// Judges what is still open, at the end of a backtest.
-    pub fn finish(&mut self) -> (Vec<Alert>, Vec<Anomaly>) {
-        let mut found = Found {
-            with_scores: self.with_scores,
-            ..Found::default()
-        };
-        for state in self.partitions.values_mut() {
-            state.detector.finish(&mut found);
-        }
-        let joined = self.join(&found.alerts);
-        found.alerts.extend(joined);
-        // Nothing more comes that could explain what is billed.
-        found.alerts.extend(self.ledgers.catch_up());
-        (found.alerts, found.scores)
-    }
-
-    /// Notes that the log has been read to where it ended at start, and returns what keys of
-    /// all partitions have shown together until then.
-    pub fn catch_up(&mut self) -> Vec<Alert> {
-        if self.is_live {
-            return Vec::new();
-        }
-        let mut alerts = self.join(&[]);
-        self.is_live = true;
-        alerts.extend(self.campaigns.catch_up());
-        alerts.extend(self.ledgers.catch_up());
-        alerts
-    }
-
-    /// Returns whether each key is judged yet, by which families, and why not; then the same of
-    /// what has no key.
-    pub fn standings(&self) -> Vec<Standing> {
-        let partitions = self.partitions.values();
-        let mut standings: Vec<Standing> = partitions
-            .flat_map(|state| state.detector.standings())
-            .collect();
-        standings.extend(self.ledgers.standings());
-        standings
-    }
-
-    /// Looks at what all partitions show together: many keys at once, and what has no key.
-    /// `alerts` are those on keys that were just raised.
-    fn join(&mut self, alerts: &[Alert]) -> Vec<Alert> {
-        self.ledgers.hear(alerts);
-        for state in self.partitions.values_mut() {
-            self.campaigns.take(state.detector.take_signs());
-            self.ledgers.take(state.detector.take_unkeyed());
-        }
-        if !self.is_live {
-            return self.ledgers.relieve();
-        }
-        let detectors = || self.partitions.values().map(|state| &state.detector);
-        let open_from = detectors().filter_map(PartitionDetector::open_from);
-        let read_until = detectors().filter_map(PartitionDetector::read_until);
-        let mut alerts = self.campaigns.close(open_from);
-        alerts.extend(self.ledgers.close(read_until));
-        alerts
-    }
-
-    /// Returns keys with a baseline, bytes of state, and the lowest watermark.
-    pub fn vitals(&self) -> (usize, usize, Option<Timestamp>) {
-        let vitals = self
-            .partitions
-            .values()
-            .map(|state| state.detector.vitals());
-        let ledgers = self.ledgers.state_bytes();
-        vitals.fold((0, ledgers, None), |(keys, bytes, watermark), vitals| {
-            let lowest = match (watermark, vitals.watermark) {
-                (Some(one), Some(other)) => Some(std::cmp::min(one, other)),
-                (one, other) => one.or(other),
-            };
-            (keys + vitals.keys, bytes + vitals.state_bytes, lowest)
-        })
-    }
-
-    fn state(&mut self, partition: &Partition) -> &mut PartitionState {
-        let shared = match self.grouping {
+    fn shared(&self, partition: &Partition) -> Partition {
+        match self.grouping {
             Grouping::ByPartition => partition.clone(),
             Grouping::All => Partition::new("all", 0),
-        };
-        self.partitions
-            .entry(shared)
-            .or_insert_with(|| PartitionState {
-                dedup: Dedup::default(),
-                detector: PartitionDetector::new(self.config.clone(), self.directory.clone()),
-            })
-    }
-}
-
-/// Keeps repeats out of the columns.
-struct OnceOnly<'d> {
-    builder: UsageBatchBuilder,
-    dedup: &'d mut Dedup,
-    sightings: Vec<KeySighting>,
-}
-
-impl EventSink for OnceOnly<'_> {
-    fn row(&mut self, row: &UsageRow<'_>, position: &Position) {
-        if !self.dedup.is_repeat_row(row) {
-            self.sightings.extend(KeySighting::all_of(row));
-            self.builder.row(row, position);
         }
     }
 
-    fn dead_letter(&mut self, dead_letter: DeadLetter) {
-        self.builder.dead_letter(dead_letter);
-    }
-}
-
-/// Gathers what the detector finds.
-#[derive(Default)]
-struct Found {
-    alerts: Vec<Alert>,
-    scores: Vec<Anomaly>,
-    with_scores: bool,
-}
-
-impl Findings for Found {
-    fn alert(&mut self, alert: Alert) {
-        self.alerts.push(alert);
-    }
-
-    fn wants_scores(&self) -> bool {
-        self.with_scores
-    }
-
-    fn score(&mut self, anomaly: Anomaly) {
-        self.scores.push(anomaly);
+    fn stage(&mut self, partition: &Partition) -> &mut Stage {
+        if !self.partitions.contains_key(partition) {
+            let stage = self.new_stage();
+            self.partitions.insert(partition.clone(), stage);
+        }
+        let stage = self.partitions.get_mut(partition);
+        stage.unwrap_or_else(|| unreachable!("it was just put there"))
     }
 }

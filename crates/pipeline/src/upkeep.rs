@@ -27,6 +27,12 @@ pub(crate) struct Upkeep {
 }
 
 impl Upkeep {
+    /// Returns whether anything is due.
+    pub(crate) fn is_due(&self, ended: bool) -> bool {
+        let is_past = |at: Option<Instant>, wait| at.is_none_or(|at| at.elapsed() >= wait);
+        ended || is_past(self.looked, LOOK) || is_past(self.stood, STANDINGS)
+    }
+
     /// Does what is due; what fails now is tried again later.
     pub(crate) async fn keep(&mut self, stages: &mut Stages, casebook: &Casebook, ended: bool) {
         if self.looked.is_none_or(|at| at.elapsed() >= LOOK) {

@@ -61,7 +61,10 @@ impl PipelineVitals {
             .clone()
     }
 
-    pub(crate) fn set_watermark(&self, watermark: Option<Timestamp>) {
+    /// Takes keys with a baseline, bytes of state, and the lowest watermark.
+    pub(crate) fn set_stages(&self, (keys, bytes, watermark): (usize, usize, Option<Timestamp>)) {
+        self.keys.store(keys as u64, Ordering::Relaxed);
+        self.state_bytes.store(bytes as u64, Ordering::Relaxed);
         let millis = watermark.map_or(0, Timestamp::millis);
         self.watermark_millis.store(millis, Ordering::Relaxed);
     }

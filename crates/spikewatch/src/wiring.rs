@@ -94,6 +94,7 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
             None => Box::new(source),
         },
         stages: restored.stages,
+        threads: config.pipeline.threads(),
         offsets: restored.offsets,
         snapshots: Some(snapshots),
         casebook: casebook.clone(),

@@ -1,6 +1,7 @@
 //! A pipeline on doubles.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -87,6 +88,7 @@ pub(crate) struct Setup {
     /// Where snapshots are kept, if they are.
     pub(crate) snapshots: Option<SnapshotFolder>,
     pub(crate) checkpoint_rows: usize,
+    pub(crate) threads: NonZeroUsize,
     inventory: model::Inventory,
 }
 
@@ -101,6 +103,7 @@ impl Setup {
             vitals: Arc::default(),
             snapshots: None,
             checkpoint_rows: 10_000,
+            threads: NonZeroUsize::new(3).unwrap(),
             inventory: simulator::simulate("braintrust", 1, 1.0).unwrap().inventory,
         }
     }
@@ -153,6 +156,7 @@ impl Setup {
                 left: crash_after,
             }),
             stages: restored.stages,
+            threads: self.threads,
             offsets: restored.offsets,
             snapshots,
             casebook: self.casebook.clone(),

@@ -5,6 +5,7 @@ mod load;
 mod secrets;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) detector: DetectorConfig,
     #[serde(default)]
     pub(crate) history: HistoryConfig,
+    #[serde(default)]
+    pub(crate) pipeline: PipelineConfig,
     #[serde(default)]
     pub(crate) snapshots: SnapshotsConfig,
     #[serde(default)]
@@ -70,6 +73,21 @@ pub(crate) struct Config {
 pub(crate) struct CasebookConfig {
     /// `sqlite:PATH`; without it `casebook.db` below `data_dir`.
     pub(crate) url: Option<String>,
+}
+
+/// `[pipeline]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PipelineConfig {
+    /// Threads that decode and judge; without it as many as there are cores.
+    pub(crate) threads: Option<NonZeroUsize>,
+}
+
+impl PipelineConfig {
+    pub(crate) fn threads(&self) -> NonZeroUsize {
+        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        self.threads.unwrap_or_else(cores)
+    }
 }
 
 /// `[snapshots]`.

@@ -57,7 +57,11 @@ fn a_stop_commits_what_was_read_and_the_next_run_reads_the_rest() {
     });
     let rest = stop(running, "INT", &instance);
     let duplicates = duplicates + instance.stats()["duplicates"].as_u64().unwrap();
-    assert_eq!(read + rest, produced, "it goes on where the first one stopped");
+    assert_eq!(
+        read + rest,
+        produced,
+        "it goes on where the first one stopped"
+    );
 
     // Nothing is left to do.
     let last = instance.run_until_end();

@@ -1,0 +1,196 @@
+//! One partition's way through the pure middle: records to columns, alerts and dead letters.
+
+use std::sync::Arc;
+
+use casebook::KeySighting;
+use codec::Codec;
+use columns::{SnapshotError, UsageBatch, UsageBatchBuilder};
+use detector::{
+    Archive, Dedup, DetectorConfig, Findings, KeyDirectory, PartitionDetector, Sign, Standing,
+    Unkeyed, Vitals,
+};
+use model::{Alert, Anomaly, DeadLetter, EventSink, Position, Records, UsageRow};
+
+/// What one batch of records became.
+#[derive(Debug)]
+pub struct Staged {
+    /// The rows, and the offsets they cover.
+    pub usage_batch: UsageBatch,
+    /// New alerts and new revisions, in the order in which they were raised.
+    pub alerts: Vec<Alert>,
+    /// Scores of judged windows, if they were asked for.
+    pub scores: Vec<Anomaly>,
+    /// Records that could not be read.
+    pub dead_letters: Vec<DeadLetter>,
+    /// What lists and audit logs said of keys.
+    pub sightings: Vec<KeySighting>,
+    /// Repeats that were dropped.
+    pub duplicates: u64,
+}
+
+/// What a batch leaves to be joined with what other partitions show.
+#[derive(Debug)]
+pub(crate) struct ToJoin {
+    pub(crate) signs: Vec<Sign>,
+    pub(crate) unkeyed: Unkeyed,
+    pub(crate) standpoint: Standpoint,
+}
+
+/// How far a partition has come, and how it is doing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standpoint {
+    /// The first bucket that is not closed, for keys and for what has none.
+    pub(crate) open_from: Option<i64>,
+    pub(crate) read_until: Option<i64>,
+    pub(crate) vitals: Vitals,
+}
+
+/// Decoding, dropping of repeats, and detection of one partition; whoever has it owns the
+/// partition's state.
+pub(crate) struct Stage {
+    codec: Codec,
+    with_scores: bool,
+    dedup: Dedup,
+    detector: PartitionDetector,
+}
+
+impl Stage {
+    /// Makes a stage that knows nothing yet.
+    pub(crate) fn new(
+        codec: Codec,
+        config: DetectorConfig,
+        directory: Arc<KeyDirectory>,
+        with_scores: bool,
+    ) -> Self {
+        Self {
+            codec,
+            with_scores,
+            dedup: Dedup::default(),
+            detector: PartitionDetector::new(config, directory),
+        }
+    }
+
+    /// Carries records through.
+    pub(crate) fn process(&mut self, records: &Records) -> (Staged, ToJoin) {
+        let partition = records.partition();
+        let first = records.iter().next();
+        let start_offset = first.map_or(records.next_offset(), |record| record.offset);
+        let duplicates_before = self.dedup.repeats();
+        let mut sink = OnceOnly {
+            builder: UsageBatchBuilder::new(partition.clone(), start_offset),
+            dedup: &mut self.dedup,
+            sightings: Vec::new(),
+        };
+        for record in records.iter() {
+            sink.builder.set_record_time(record.time);
+            self.codec.decode_record(partition, &record, &mut sink);
+        }
+        let OnceOnly {
+            mut builder,
+            sightings,
+            ..
+        } = sink;
+        let dead_letters = builder.take_dead_letters();
+        let usage_batch = builder.finish(records.next_offset());
+        let mut found = self.found();
+        self.detector.observe(&usage_batch, &mut found);
+        let staged = Staged {
+            usage_batch,
+            alerts: found.alerts,
+            scores: found.scores,
+            dead_letters,
+            sightings,
+            duplicates: self.dedup.repeats() - duplicates_before,
+        };
+        (staged, self.to_join())
+    }
+
+    /// Judges what is still open, at the end of a backtest.
+    pub(crate) fn finish(&mut self) -> (Vec<Alert>, Vec<Anomaly>, ToJoin) {
+        let mut found = self.found();
+        self.detector.finish(&mut found);
+        (found.alerts, found.scores, self.to_join())
+    }
+
+    /// Takes another inventory; what is judged from now on follows it.
+    pub(crate) fn set_directory(&mut self, directory: Arc<KeyDirectory>) {
+        self.detector.set_directory(directory);
+    }
+
+    /// Returns whether each key is judged yet, by which families, and why not.
+    pub(crate) fn standings(&self) -> Vec<Standing> {
+        self.detector.standings()
+    }
+
+    /// Returns how far it has come.
+    pub(crate) fn standpoint(&self) -> Standpoint {
+        Standpoint {
+            open_from: self.detector.open_from(),
+            read_until: self.detector.read_until(),
+            vitals: self.detector.vitals(),
+        }
+    }
+
+    /// Carries what it knows into a snapshot or out of one.
+    pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
+        self.dedup.archive(archive)?;
+        self.detector.archive(archive)
+    }
+
+    fn to_join(&mut self) -> ToJoin {
+        ToJoin {
+            signs: self.detector.take_signs(),
+            unkeyed: self.detector.take_unkeyed(),
+            standpoint: self.standpoint(),
+        }
+    }
+
+    fn found(&self) -> Found {
+        Found {
+            with_scores: self.with_scores,
+            ..Found::default()
+        }
+    }
+}
+
+/// Keeps repeats out of the columns.
+struct OnceOnly<'d> {
+    builder: UsageBatchBuilder,
+    dedup: &'d mut Dedup,
+    sightings: Vec<KeySighting>,
+}
+
+impl EventSink for OnceOnly<'_> {
+    fn row(&mut self, row: &UsageRow<'_>, position: &Position) {
+        if !self.dedup.is_repeat_row(row) {
+            self.sightings.extend(KeySighting::all_of(row));
+            self.builder.row(row, position);
+        }
+    }
+
+    fn dead_letter(&mut self, dead_letter: DeadLetter) {
+        self.builder.dead_letter(dead_letter);
+    }
+}
+
+/// Gathers what the detector finds.
+#[derive(Default)]
+struct Found {
+    alerts: Vec<Alert>,
+    scores: Vec<Anomaly>,
+    with_scores: bool,
+}
+
+impl Findings for Found {
+    fn alert(&mut self, alert: Alert) {
+        self.alerts.push(alert);
+    }
+
+    fn wants_scores(&self) -> bool {
+        self.with_scores
+    }
+
+    fn score(&mut self, anomaly: Anomaly) {
+        self.scores.push(anomaly);
+    }
+}

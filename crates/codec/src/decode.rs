@@ -17,6 +17,7 @@ use crate::mapping::Mapping;
 use crate::native;
 use crate::prices::{Prices, Unpriced};
 use crate::rows::{Decoded, Rows};
+use crate::words::Words;
 use crate::{FingerprintSecret, Networks, Redactor};
 
 /// The longest payload that is read, in bytes.
@@ -344,12 +345,12 @@ enum Says {
 }
 
 fn says(name: &str) -> Says {
-    const WORDS: [&str; 6] = ["key", "token", "secret", "auth", "passw", "credential"];
-    const ENDS: [&str; 3] = ["secret", "authorization", "credentials"];
-    let name = name.to_ascii_lowercase();
-    if !WORDS.iter().any(|word| name.contains(word)) {
+    const ANY: Words = Words::new(&["key", "token", "secret", "auth", "passw", "credential"]);
+    const PASSWORD: Words = Words::new(&["passw"]);
+    const ENDS: Words = Words::new(&["secret", "authorization", "credentials"]);
+    if !ANY.are_in(name) {
         Says::Nothing
-    } else if name.contains("passw") || ENDS.iter().any(|end| name.ends_with(end)) {
+    } else if PASSWORD.are_in(name) || ENDS.end(name) {
         Says::Secret
     } else {
         Says::MaybeSecret

@@ -30,6 +30,7 @@
 
 mod dead_letter;
 mod decode;
+mod digits;
 mod draft;
 mod envelope;
 mod fingerprint;
@@ -46,6 +47,7 @@ mod redact;
 mod rejection;
 mod rows;
 mod scalar;
+mod words;
 
 pub use decode::{Codec, MAX_PAYLOAD_BYTES};
 pub use fingerprint::{Fingerprint, FingerprintSecret};

@@ -57,7 +57,7 @@ pub(crate) fn adopt_key(row: &mut UsageRow<'_>) {
     }
     let mut places = KEYS
         .iter()
-        .filter_map(|name| row.extra.iter().position(|(other, _)| other == name));
+        .filter_map(|path| row.extra.iter().position(|(other, _)| other == path.text()));
     let Some(at) = places.next() else {
         return;
     };

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use super::{Kind, MISSING, Node, Span, Tree, bit_of};
+use super::{Kind, MISSING, NameHash, Node, Span, Tree};
 
 impl<'a> Tree<'a> {
     /// Makes one object of texts; an empty text is null.
@@ -20,6 +20,7 @@ impl<'a> Tree<'a> {
             value: span(row),
             next: 1,
             kind: Kind::Object,
+            hash: NameHash::default(),
             names: 0,
         }];
         let mut names = 0;
@@ -29,12 +30,14 @@ impl<'a> Tree<'a> {
             } else {
                 Kind::Text
             };
-            names |= bit_of(text.get(name.clone()).unwrap_or_default());
+            let hash = NameHash::of(text.as_bytes().get(name.clone()).unwrap_or_default());
+            names |= hash.bit();
             nodes.push(Node {
                 name: span(name),
                 value: span(value),
                 next: nodes.len() as u32 + 1,
                 kind,
+                hash,
                 names: 0,
             });
         }

@@ -14,9 +14,20 @@ pub(crate) struct Plain {
 }
 
 impl Plain {
-    /// Returns whether bytes may hold escapes.
+    /// Returns whether bytes may hold escapes, or the one control character that JSON leaves as
+    /// it is.
     pub(crate) fn has_escapes(bytes: &[u8]) -> bool {
-        memchr::memchr2(b'\\', b'%', bytes).is_some()
+        memchr::memchr3(b'\\', b'%', 0x7f, bytes).is_some()
+    }
+
+    /// Returns whether bytes may hold the same, escapes of JSON left out.
+    pub(crate) fn has_other_escapes(bytes: &[u8]) -> bool {
+        memchr::memchr2(b'%', 0x7f, bytes).is_some()
+    }
+
+    /// Returns whether bytes hold control characters that nobody sees.
+    pub(crate) fn has_control(bytes: &[u8]) -> bool {
+        bytes.iter().any(|&byte| is_control(byte.into()))
     }
 
     /// Returns whether UTF-8 holds characters that [`is_invisible`] means beyond ASCII.
@@ -38,10 +49,7 @@ impl Plain {
     pub(crate) fn of(text: &str) -> Option<Self> {
         // Control characters cannot stand in a JSON text, only in what is none.
         let bytes = text.as_bytes();
-        if !Self::has_escapes(bytes)
-            && !Self::has_invisible(bytes)
-            && !bytes.iter().any(|&byte| is_control(byte.into()))
-        {
+        if !Self::has_escapes(bytes) && !Self::has_invisible(bytes) && !Self::has_control(bytes) {
             return None;
         }
         let mut plain = Self {

@@ -217,15 +217,18 @@ fn document(rows: &mut Rows<'_>, payload: &[u8], layers: usize) {
         let rejection = Rejection::new(Reason::Empty, "the record has no value");
         return rows.fail(payload, rejection);
     }
+    let parsed = parse(payload);
     // The envelope's texts may come into a row from outside of this text.
     let outside = [&rows.context.id, &rows.context.subject];
-    let look = Redactor::needs_look(payload)
-        || outside.iter().any(|text| {
-            let text = text.as_deref().unwrap_or_default();
-            Redactor::needs_look(text.as_bytes())
-        });
+    let look = match &parsed {
+        Ok(tree) => Redactor::needs_look_resolved(payload, tree.unescaped().as_bytes()),
+        Err(_) => Redactor::needs_look(payload),
+    } || outside.iter().any(|text| {
+        let text = text.as_deref().unwrap_or_default();
+        Redactor::needs_look(text.as_bytes())
+    });
     let before = std::mem::replace(&mut rows.look, look);
-    match parse(payload) {
+    match parsed {
         Ok(tree) => value(rows, tree.root(), layers),
         // Its headers are in clear and have keys without shape: none of it is kept.
         Err(_) if let Some(rejection) = origin(payload) => rows.fail(b"", rejection),

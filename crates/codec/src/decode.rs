@@ -212,7 +212,7 @@ impl Codec {
             None | Some(Format::Native) => native_row(record, format.is_some()),
             Some(_) => None,
         };
-        if let Some(row) = row {
+        if let Some(mut row) = row {
             let look = Redactor::needs_look(record.payload);
             let place = Place {
                 position: &position,
@@ -220,7 +220,7 @@ impl Codec {
                 element: 0,
                 id: None,
             };
-            self.finish(row, look, &place, sink);
+            self.finish(&mut row, look, &place, sink);
             let format = Format::Native;
             return Some(Decoded { format, confidence });
         }
@@ -238,7 +238,7 @@ impl Codec {
     /// Every row of every format comes through here.
     pub(crate) fn finish<'r>(
         &'r self,
-        mut row: UsageRow<'r>,
+        row: &mut UsageRow<'r>,
         look: bool,
         place: &Place<'_>,
         sink: &mut dyn EventSink,
@@ -254,13 +254,13 @@ impl Codec {
             }
             row.set_text(TextField::Id, id);
         }
-        self.protect(&mut row, look);
-        self.networks.fill(&mut row);
-        settle_time(&mut row, place.record_time);
+        self.protect(row, look);
+        self.networks.fill(row);
+        settle_time(row, place.record_time);
         if let Some(prices) = &self.prices {
-            prices.fill(&mut row);
+            prices.fill(row);
         }
-        sink.row(&row, place.position);
+        sink.row(row, place.position);
     }
 
     /// Takes secrets out of every text, fingerprints the key, and cuts what is too long.
@@ -279,6 +279,9 @@ impl Codec {
         }
         let quality = &mut row.quality;
         let mut protect_text = |text: &mut Cow<'_, str>, strict: bool| {
+            if !look && !strict && text.len() <= MAX_TEXT_BYTES {
+                return;
+            }
             let long = text.len() > MAX_LOOKED_BYTES;
             if long {
                 *text = Cow::Owned(cut(text, MAX_LOOKED_BYTES).to_owned());

@@ -53,9 +53,9 @@ pub(crate) fn native(rows: &mut Rows<'_>) {
     let payload = rows.record.payload;
     let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
     let read = check_length(payload).and_then(|()| native::read(text_of(payload)?));
-    let taken = read.and_then(|row| {
+    let taken = read.and_then(|mut row| {
         rows.is(formats::Format::Native, Confidence::Set);
-        rows.push_row(row)
+        rows.push_row(&mut row)
     });
     if let Err(rejection) = taken {
         rows.fail(rows.record.payload, rejection);
@@ -321,7 +321,7 @@ pub(super) fn element(rows: &mut Rows<'_>, json: Json<'_>, layers: usize) -> Res
             let mut row = native::read(json.raw())?;
             native::adopt_key(&mut row);
             rows.is(formats::Format::Native, Confidence::Certain);
-            rows.push_row(row)
+            rows.push_row(&mut row)
         }
     }
 }

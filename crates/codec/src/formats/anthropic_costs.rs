@@ -56,12 +56,14 @@ fn read<'t>(
     let currency = result.get("currency").str().unwrap_or("USD");
     let mut parts = vec![start.raw(), end.raw(), currency];
     for (name, field) in DIMENSIONS {
-        draft.text(field, result.get(name));
-        parts.push(result.get(name).raw());
+        let value = result.get(name);
+        draft.text(field, value);
+        parts.push(value.raw());
     }
     for name in OTHER_DIMENSIONS {
-        draft.extra(name, result.get(name));
-        parts.push(result.get(name).raw());
+        let value = result.get(name);
+        draft.extra(name, value);
+        parts.push(value.raw());
     }
     if let Some(tier) = result.get("service_tier").str() {
         draft.row.flags[FlagField::Batch as usize] = Some(tier == "batch");

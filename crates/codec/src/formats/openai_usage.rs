@@ -123,12 +123,14 @@ fn read<'t>(rows: &mut Rows<'_>, bounds: Bounds<'t>, result: Json<'t>) -> Result
     }
     let mut parts = vec![object, start.raw(), end.raw()];
     for (name, field) in DIMENSIONS {
-        draft.text(field, result.get(name));
-        parts.push(result.get(name).raw());
+        let value = result.get(name);
+        draft.text(field, value);
+        parts.push(value.raw());
     }
     for name in OTHER_DIMENSIONS {
-        draft.extra(name, result.get(name));
-        parts.push(result.get(name).raw());
+        let value = result.get(name);
+        draft.extra(name, value);
+        parts.push(value.raw());
     }
     draft.flag(FlagField::Batch, result.get("batch"));
     parts.push(result.get("batch").raw());

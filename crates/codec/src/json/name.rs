@@ -8,23 +8,33 @@
 pub(crate) struct NameHash(u16);
 
 impl NameHash {
-    /// Returns the number of a name, from its length and five of its bytes.
+    /// Returns the number of a name, from its length, its first eight bytes and its last eight.
     pub(crate) const fn of(name: &[u8]) -> Self {
-        let length = name.len();
-        if length == 0 {
-            return Self(0);
-        }
-        let (quarter, last) = (length / 4, length - 1);
-        let places = [0, quarter, length / 2, last - quarter, last];
-        let mut hash = length as u32;
-        let mut at = 0;
-        while at < places.len() {
-            // The bit by which small letters differ from capital ones.
-            let byte = name[places[at]] | 0x20;
-            hash = (hash ^ byte as u32).wrapping_mul(0x0100_0193);
-            at += 1;
-        }
-        Self((hash.wrapping_mul(0x9e37_79b1) >> 16) as u16)
+        // The bit by which small letters differ from capital ones.
+        const SMALL: u64 = u64::MAX / 255 * 0x20;
+        let (head, tail) = if let (Some(head), Some(tail)) = (name.first_chunk(), name.last_chunk())
+        {
+            (u64::from_le_bytes(*head), u64::from_le_bytes(*tail))
+        } else if let (Some(head), Some(tail)) = (name.first_chunk(), name.last_chunk()) {
+            let (head, tail) = (u32::from_le_bytes(*head), u32::from_le_bytes(*tail));
+            (head as u64, tail as u64)
+        } else {
+            let head = if let Some(head) = name.first() {
+                *head
+            } else {
+                0
+            };
+            let middle = if name.len() == 3 { name[1] } else { 0 };
+            let tail = if let Some(tail) = name.last() {
+                *tail
+            } else {
+                0
+            };
+            (head as u64, (middle as u64) << 8 | tail as u64)
+        };
+        let (head, tail) = (head | SMALL, (tail | SMALL).rotate_left(29));
+        let mixed = (head ^ tail ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Self((mixed >> 48) as u16)
     }
 
     /// Returns the bit of the number in a word.

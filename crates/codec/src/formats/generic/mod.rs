@@ -52,7 +52,10 @@ pub(super) static DECODER: Decoder = Decoder {
 
 fn signature(json: Json<'_>) -> Option<Confidence> {
     let names = json.names();
-    let any = |paths: &[Path]| paths.iter().any(|path| path.find(json, &names).exists());
+    let any = |paths: &[Path]| {
+        let mut found = paths.iter().filter_map(|path| path.find(json, &names));
+        found.any(Json::exists)
+    };
     // The native event's own names, beside a time that is called otherwise.
     let like_native = || any(COUNTS) && any(&TIMES[1..]);
     let flat = || any(FLAT) || (!json.has("time") && like_native());
@@ -63,7 +66,7 @@ fn signature(json: Json<'_>) -> Option<Confidence> {
 fn usage_object<'t>(json: Json<'t>, names: &NameSet) -> Option<Json<'t>> {
     const TOKEN: Words = Words::new(&["token"]);
     const DETAIL: Words = Words::new(&["detail"]);
-    let mut objects = USAGE.iter().map(|path| path.find(json, names));
+    let mut objects = USAGE.iter().filter_map(|path| path.find(json, names));
     objects.find(|object| {
         let mut members = object.members();
         members.any(|(name, _)| TOKEN.are_in(name) && !DETAIL.are_in(name))
@@ -132,7 +135,9 @@ impl<'t> Aliases<'_, 't> {
         if self.mapping.is_some_and(|mapping| mapping.covers(target)) {
             return None;
         }
-        let mut values = aliases.iter().map(|path| path.find(self.json, self.names));
+        let mut values = aliases
+            .iter()
+            .filter_map(|path| path.find(self.json, self.names));
         values.find(|value| value.label().is_some())
     }
 }

@@ -17,7 +17,6 @@ use std::{env, fs};
 
 use codec::{Codec, FingerprintSecret, Format};
 use model::{DeadLetter, EventSink, Partition, Position, Records, Timestamp, UsageRow};
-use serde::de::IgnoredAny;
 
 /// Takes rows and counts them.
 #[derive(Default)]
@@ -65,8 +64,9 @@ fn records_of(format: Format) -> Records {
     let time = Timestamp::parse("2026-05-06T00:00:00Z").ok();
     for (offset, file) in (0..).zip(files) {
         let bytes = fs::read(file).expect("a readable file");
-        // Lines and byte-order marks are no one document for serde_json.
-        if serde_json::from_slice::<IgnoredAny>(&bytes).is_ok() {
+        // Lines and byte-order marks are no one document for serde_json, and base64 hides one.
+        let packed = bytes.starts_with(b"{\"message\":{\"data\":");
+        if !packed && typed::skip(&bytes).is_ok() {
             records.push(offset, time, &bytes);
         }
     }
@@ -93,16 +93,21 @@ fn main() {
         let mut rows = Counted::default();
         any.decode(&records, &mut rows);
         let typed = typed::reader_of(*format);
+        for record in records.iter() {
+            // One that failed would have read half of it only.
+            let read = typed.map_or(Ok(()), |read| read(record.payload));
+            read.unwrap_or_else(|err| panic!("{format} {}: {err}", record.offset));
+        }
         let mut decode = || any.decode(&records, &mut Counted::default());
         let mut decode_set = || set.decode(&records, &mut Counted::default());
         let mut skip = || {
             for record in records.iter() {
-                black_box(serde_json::from_slice::<IgnoredAny>(record.payload).is_ok());
+                black_box(typed::skip(record.payload).is_ok());
             }
         };
         let mut read = || {
             for record in records.iter() {
-                (typed.unwrap_or(typed::skip))(record.payload);
+                black_box((typed.unwrap_or(typed::skip))(record.payload).is_ok());
             }
         };
         let times = best_of(&mut [&mut decode, &mut decode_set, &mut skip, &mut read]);

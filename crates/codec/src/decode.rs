@@ -11,6 +11,7 @@ use model::{
 };
 
 use crate::dead_letter::{cut, without_stump};
+use crate::depth;
 use crate::envelope;
 use crate::formats::{Confidence, DEFAULT_KEY_ATTRIBUTES, Decoder, Format, decoder_of};
 use crate::mapping::Mapping;
@@ -381,13 +382,13 @@ static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage
 /// Returns the row of a record that is one native event and nothing else.
 ///
 /// A record of another format gets no further than a look for the name of the one field that
-/// every native event has. `alone` says that the topic has native events only.
+/// every native event has, at the place where it has it. `alone` says that the topic has native events only.
 fn native_row<'a>(record: &Record<'a>, alone: bool) -> Option<UsageRow<'a>> {
     let payload = record.payload;
     let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
     let fits = payload.len() <= MAX_PAYLOAD_BYTES
         && (alone || !envelope::is_in_headers(record.headers))
-        && TIME.find(payload).is_some();
+        && depth::begins_on_top(payload, &TIME);
     if !fits {
         return None;
     }

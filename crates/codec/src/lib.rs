@@ -30,6 +30,7 @@
 
 mod dead_letter;
 mod decode;
+mod depth;
 mod digits;
 mod draft;
 mod envelope;

@@ -346,10 +346,8 @@ impl<'t> Json<'t> {
 
     /// Returns the members whose names have a number; nearly all of those have one name.
     fn members_of(self, hash: NameHash) -> impl Iterator<Item = Json<'t>> {
-        let node = self.tree.node(self.at);
-        let any = node.is_some_and(|node| node.names & hash.bit() != 0);
         let tree = self.tree;
-        let members = if any {
+        let members = if tree.may_have(self.at, hash) {
             self.children()
         } else {
             self.absent().children()

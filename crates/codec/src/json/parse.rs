@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use model::Reason;
 
-use super::{Kind, MAX_DEPTH, MAX_NODES, MISSING, NameHash, Node, Span, Tree, UNESCAPED};
+use super::{Kind, MAX_DEPTH, MAX_NODES, MISSING, NameHash, Node, Nodes, Span, Tree, UNESCAPED};
 use crate::rejection::Rejection;
 
 impl<'a> Tree<'a> {
@@ -23,7 +23,10 @@ impl<'a> Tree<'a> {
             at: 0,
             unescaped: String::new(),
             // A guess that is right for most documents: a node for every 16 bytes.
-            nodes: Vec::with_capacity(text.len() / 16 + 1),
+            nodes: Nodes {
+                list: Vec::with_capacity(text.len() / 16 + 1),
+                wide: Vec::new(),
+            },
         };
         parser.space();
         parser.value(Name::NONE, 0)?;
@@ -34,7 +37,8 @@ impl<'a> Tree<'a> {
         Ok(Tree {
             text,
             unescaped: parser.unescaped,
-            nodes: parser.nodes,
+            nodes: parser.nodes.list,
+            wide: parser.nodes.wide,
             ambiguous: Cell::new(MISSING),
             named_faults: Cell::new(0),
             outer: None,
@@ -69,7 +73,7 @@ struct Parser<'a> {
     bytes: &'a [u8],
     at: usize,
     unescaped: String,
-    nodes: Vec<Node>,
+    nodes: Nodes,
 }
 
 impl Parser<'_> {
@@ -114,10 +118,10 @@ impl Parser<'_> {
             let detail = format!("the document nests deeper than {MAX_DEPTH}");
             return Err(Rejection::new(Reason::Shape, detail));
         }
-        let (start, index) = (self.at, self.nodes.len());
+        let (start, index) = (self.at, self.nodes.list.len());
         self.leaf(name, EMPTY, kind);
         let end = if kind == Kind::Object { b'}' } else { b']' };
-        let mut names = 0;
+        let (mut names, mut members) = (0, 0);
         self.at += 1;
         self.space();
         if self.peek() == Some(end) {
@@ -133,6 +137,7 @@ impl Parser<'_> {
                     let hash = NameHash::of(self.bytes_at(span));
                     member = Name { span, hash };
                     names |= hash.bit();
+                    members += 1;
                     self.space();
                     if self.peek() != Some(b':') {
                         return Err(self.fault("expected a colon"));
@@ -140,7 +145,7 @@ impl Parser<'_> {
                     self.at += 1;
                     self.space();
                 }
-                if self.nodes.len() >= MAX_NODES {
+                if self.nodes.list.len() >= MAX_NODES {
                     return Err(too_many_nodes());
                 }
                 self.value(member, depth + 1)?;
@@ -157,23 +162,20 @@ impl Parser<'_> {
                 self.space();
             }
         }
-        let (value, next) = (self.span(start), self.nodes.len() as u32);
-        if let Some(node) = self.nodes.get_mut(index) {
-            node.value = value;
-            node.next = next;
-            node.names = names;
-        }
+        let value = self.span(start);
+        self.nodes.close(index, value, names, members);
         Ok(())
     }
 
     fn leaf(&mut self, name: Name, value: Span, kind: Kind) {
-        let next = self.nodes.len() as u32 + 1;
-        self.nodes.push(Node {
+        let next = self.nodes.list.len() as u32 + 1;
+        self.nodes.list.push(Node {
             name: name.span,
             value,
             next,
             kind,
             hash: name.hash,
+            wide: false,
             names: 0,
         });
     }

@@ -25,14 +25,14 @@ fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(), serde_json::Error
 
 macro_rules! reader {
     ($kind:ident) => {
-        |bytes| match bytes.first() {
+        |bytes: &[u8]| match bytes.first() {
             Some(b'[') => read::<Vec<shapes::$kind<'_>>>(bytes),
             _ => read::<shapes::$kind<'_>>(bytes),
         }
     };
     // Of reports that come as pages, buckets or results.
     ($page:ident, $bucket:ident, $result:ident) => {
-        |bytes| match bytes.get(..16).unwrap_or_default() {
+        |bytes: &[u8]| match bytes.get(..16).unwrap_or_default() {
             [b'{', b'"', b'd', ..] | [.., b'p', b'a', b'g', b'e', b'"'] => {
                 read::<shapes::$page<'_>>(bytes)
             }
@@ -58,7 +58,10 @@ pub(crate) fn reader_of(format: Format) -> Option<Reader> {
         Format::Bedrock => reader!(Bedrock),
         Format::Cloudtrail => reader!(Cloudtrail),
         Format::Langfuse => reader!(Langfuse),
-        Format::Cloudflare => reader!(Cloudflare),
+        Format::Cloudflare => |bytes| match bytes.starts_with(b"{\"success\"") {
+            true => read::<shapes::CloudflareAnswer<'_>>(bytes),
+            false => reader!(Cloudflare)(bytes),
+        },
         Format::Portkey => reader!(Portkey),
         Format::Lago => reader!(Lago),
         Format::Envoy => reader!(Envoy),

@@ -149,8 +149,9 @@ shapes! {
         team = "user_api_key_team_id": Text<'a>, user = "user_api_key_user_id": Text<'a>,
         address = "requester_ip_address": Text<'a>, stream: Flag,
     }
+    CloudflareAnswer { result: Loose<Cloudflare<'a>>, }
     Cloudflare {
-        result: Loose<Box<Cloudflare<'a>>>, id: Text<'a>, created_at: Scalar<'a>, provider: Text<'a>, model: Text<'a>,
+        id: Text<'a>, created_at: Scalar<'a>, provider: Text<'a>, model: Text<'a>,
         path: Text<'a>, request_type: Text<'a>, model_type: Text<'a>, user_agent: Text<'a>, gateway: Text<'a>,
         status_code: Count, success: Flag, cached: Flag, action = "dlp_action" | "firewall_action": Text<'a>,
         duration: Amount, step: Scalar<'a>, tokens_in: Count, tokens_out: Count, cached_tokens_in: Count, cost: Amount,
@@ -210,7 +211,10 @@ shapes! {
         user_id: Text<'a>, provider: Text<'a>, client_ip: Text<'a>, user_agent: Text<'a>, headers: Headers<'a>,
         latency_ms: Amount, status_code: Count, status: Scalar<'a>, service_tier: Text<'a>, cost = "cost" | "cost_usd": Amount,
         prompt_tokens: Count, completion_tokens: Count, usage = "usage" | "usageMetadata": Usage<'a>,
-        response = "response" | "message" | "data": Box<Generic<'a>>, subject: Text<'a>,
+        response = "response" | "message" | "data": GenericResponse<'a>, subject: Text<'a>,
+    }
+    GenericResponse {
+        id: Text<'a>, created: Scalar<'a>, model: Text<'a>, service_tier: Text<'a>, api_key_id: Text<'a>, usage: Usage<'a>,
     }
     Otlp {
         resources = "resourceSpans" | "resource_spans" | "resourceLogs" | "resource_logs": Vec<Resource<'a>>,

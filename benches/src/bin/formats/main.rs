@@ -1,7 +1,7 @@
 //! How long does a record of each format take to read, against serde_json on the same bytes?
 //!
 //! ```sh
-//! cargo run --release -p codec --example formats
+//! cargo run --release -p benches --bin formats
 //! ```
 //!
 //! The records are those of `fixtures/payloads`, one by one as they come from a topic. `typed` is
@@ -53,7 +53,7 @@ fn best_of(runs: &mut [&mut dyn FnMut()]) -> Vec<f64> {
 }
 
 fn records_of(format: Format) -> Records {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/payloads");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/payloads");
     let mut files: Vec<_> = fs::read_dir(root.join(format.name()))
         .expect("a folder for each format")
         .map(|entry| entry.expect("a readable folder").path())

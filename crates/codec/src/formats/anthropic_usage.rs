@@ -93,7 +93,8 @@ fn read<'t>(
     draft.span(start, end)?;
     draft.set(TextField::Source, "provider");
     draft.set(TextField::Provider, "anthropic");
-    let mut parts = vec![start.raw(), end.raw()];
+    let mut parts = Vec::with_capacity(16);
+    parts.extend([start.raw(), end.raw()]);
     for (name, field) in DIMENSIONS {
         let value = result.get(name);
         draft.text(field, value);

@@ -121,7 +121,8 @@ fn read<'t>(rows: &mut Rows<'_>, bounds: Bounds<'t>, result: Json<'t>) -> Result
     if let Some(endpoint) = endpoint {
         draft.set(TextField::Operation, endpoint);
     }
-    let mut parts = vec![object, start.raw(), end.raw()];
+    let mut parts = Vec::with_capacity(16);
+    parts.extend([object, start.raw(), end.raw()]);
     for (name, field) in DIMENSIONS {
         let value = result.get(name);
         draft.text(field, value);

@@ -11,12 +11,14 @@ use model::{
 };
 
 use crate::dead_letter::{cut, without_stump};
+use crate::depth;
 use crate::envelope;
 use crate::formats::{Confidence, DEFAULT_KEY_ATTRIBUTES, Decoder, Format, decoder_of};
 use crate::mapping::Mapping;
 use crate::native;
 use crate::prices::{Prices, Unpriced};
 use crate::rows::{Decoded, Rows};
+use crate::words::Words;
 use crate::{FingerprintSecret, Networks, Redactor};
 
 /// The longest payload that is read, in bytes.
@@ -211,7 +213,7 @@ impl Codec {
             None | Some(Format::Native) => native_row(record, format.is_some()),
             Some(_) => None,
         };
-        if let Some(row) = row {
+        if let Some(mut row) = row {
             let look = Redactor::needs_look(record.payload);
             let place = Place {
                 position: &position,
@@ -219,7 +221,7 @@ impl Codec {
                 element: 0,
                 id: None,
             };
-            self.finish(row, look, &place, sink);
+            self.finish(&mut row, look, &place, sink);
             let format = Format::Native;
             return Some(Decoded { format, confidence });
         }
@@ -237,7 +239,7 @@ impl Codec {
     /// Every row of every format comes through here.
     pub(crate) fn finish<'r>(
         &'r self,
-        mut row: UsageRow<'r>,
+        row: &mut UsageRow<'r>,
         look: bool,
         place: &Place<'_>,
         sink: &mut dyn EventSink,
@@ -253,13 +255,13 @@ impl Codec {
             }
             row.set_text(TextField::Id, id);
         }
-        self.protect(&mut row, look);
-        self.networks.fill(&mut row);
-        settle_time(&mut row, place.record_time);
+        self.protect(row, look);
+        self.networks.fill(row);
+        settle_time(row, place.record_time);
         if let Some(prices) = &self.prices {
-            prices.fill(&mut row);
+            prices.fill(row);
         }
-        sink.row(&row, place.position);
+        sink.row(row, place.position);
     }
 
     /// Takes secrets out of every text, fingerprints the key, and cuts what is too long.
@@ -278,6 +280,9 @@ impl Codec {
         }
         let quality = &mut row.quality;
         let mut protect_text = |text: &mut Cow<'_, str>, strict: bool| {
+            if !look && !strict && text.len() <= MAX_TEXT_BYTES {
+                return;
+            }
             let long = text.len() > MAX_LOOKED_BYTES;
             if long {
                 *text = Cow::Owned(cut(text, MAX_LOOKED_BYTES).to_owned());
@@ -344,12 +349,12 @@ enum Says {
 }
 
 fn says(name: &str) -> Says {
-    const WORDS: [&str; 6] = ["key", "token", "secret", "auth", "passw", "credential"];
-    const ENDS: [&str; 3] = ["secret", "authorization", "credentials"];
-    let name = name.to_ascii_lowercase();
-    if !WORDS.iter().any(|word| name.contains(word)) {
+    const ANY: Words = Words::new(&["key", "token", "secret", "auth", "passw", "credential"]);
+    const PASSWORD: Words = Words::new(&["passw"]);
+    const ENDS: Words = Words::new(&["secret", "authorization", "credentials"]);
+    if !ANY.are_in(name) {
         Says::Nothing
-    } else if name.contains("passw") || ENDS.iter().any(|end| name.ends_with(end)) {
+    } else if PASSWORD.are_in(name) || ENDS.end(name) {
         Says::Secret
     } else {
         Says::MaybeSecret
@@ -377,13 +382,13 @@ static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage
 /// Returns the row of a record that is one native event and nothing else.
 ///
 /// A record of another format gets no further than a look for the name of the one field that
-/// every native event has. `alone` says that the topic has native events only.
+/// every native event has, at the place where it has it. `alone` says that the topic has native events only.
 fn native_row<'a>(record: &Record<'a>, alone: bool) -> Option<UsageRow<'a>> {
     let payload = record.payload;
     let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
     let fits = payload.len() <= MAX_PAYLOAD_BYTES
         && (alone || !envelope::is_in_headers(record.headers))
-        && TIME.find(payload).is_some();
+        && depth::begins_on_top(payload, &TIME);
     if !fits {
         return None;
     }

@@ -182,7 +182,7 @@ impl<'t> Draft<'t> {
     }
 
     /// Sets where the call came from: an address, whole or masked, with or without a port.
-    pub(crate) fn caller(&mut self, json: Json<'_>) {
+    pub(crate) fn caller(&mut self, json: Json<'t>) {
         caller::fill(&mut self.row, json.label());
     }
 

@@ -7,6 +7,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::Redactor;
+use crate::digits;
 use crate::randomness::holds_random;
 
 /// The secret of an installation that makes its fingerprints useless elsewhere.
@@ -54,12 +55,8 @@ impl FingerprintSecret {
             // No id is as long, and it is not looked through in vain.
             Some("unknown")
         } else {
-            match Redactor::whole_secret(&value) {
-                Some(kind) => Some(kind),
-                None if Redactor::holds_secret(&value) => Some("secret"),
-                None if holds_random(&value) => Some("unknown"),
-                None => None,
-            }
+            let shown = Redactor::kind_of(&value);
+            shown.or_else(|| holds_random(&value).then_some("unknown"))
         };
         match kind {
             None => Fingerprint {
@@ -79,7 +76,9 @@ impl FingerprintSecret {
             Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of every length");
         mac.update(value.as_bytes());
         let digest = mac.finalize().into_bytes();
-        format!("fp:{}", hex::encode(digest.get(..8).unwrap_or_default()))
+        let mut fingerprint = String::from("fp:");
+        digits::push_hex(&mut fingerprint, digest.get(..8).unwrap_or_default());
+        fingerprint
     }
 }
 

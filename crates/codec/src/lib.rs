@@ -30,6 +30,8 @@
 
 mod dead_letter;
 mod decode;
+mod depth;
+mod digits;
 mod draft;
 mod envelope;
 mod fingerprint;
@@ -46,6 +48,7 @@ mod redact;
 mod rejection;
 mod rows;
 mod scalar;
+mod words;
 
 pub use decode::{Codec, MAX_PAYLOAD_BYTES};
 pub use fingerprint::{Fingerprint, FingerprintSecret};

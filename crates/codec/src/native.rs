@@ -12,6 +12,7 @@ use model::{CountField, FlagField, Nanos, Reason, TextField, TimeError, Timestam
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::depth::too_deep;
 use crate::draft::{MAX_EXTRA, MAX_EXTRA_BYTES};
 use crate::formats::KEYS;
 use crate::json::{COST_LIMIT, MAX_COUNT, MAX_DEPTH};
@@ -57,7 +58,7 @@ pub(crate) fn adopt_key(row: &mut UsageRow<'_>) {
     }
     let mut places = KEYS
         .iter()
-        .filter_map(|name| row.extra.iter().position(|(other, _)| other == name));
+        .filter_map(|path| row.extra.iter().position(|(other, _)| other == path.text()));
     let Some(at) = places.next() else {
         return;
     };
@@ -386,22 +387,6 @@ impl EventSeed<'_> {
             format_args!("inside the value of a field: {err}"),
         )
     }
-}
-
-/// Returns whether checked JSON nests deeper than [`MAX_DEPTH`]; brackets in texts do not count.
-fn too_deep(json: &str) -> bool {
-    let (mut depth, mut in_text, mut escaped) = (0usize, false, false);
-    json.bytes().any(|byte| {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b'[' | b'{' if !in_text => depth += 1,
-            b']' | b'}' if !in_text => depth -= 1,
-            _ => {}
-        }
-        depth > MAX_DEPTH
-    })
 }
 
 fn bit_of(kind: FieldKind) -> u32 {

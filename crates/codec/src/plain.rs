@@ -14,9 +14,24 @@ pub(crate) struct Plain {
 }
 
 impl Plain {
-    /// Returns whether bytes may hold escapes.
+    /// Returns whether bytes may hold escapes, or the one control character that JSON leaves as
+    /// it is.
     pub(crate) fn has_escapes(bytes: &[u8]) -> bool {
-        memchr::memchr2(b'\\', b'%', bytes).is_some()
+        memchr::memchr3(b'\\', b'%', 0x7f, bytes).is_some()
+    }
+
+    /// Returns whether bytes may hold escapes other than those of JSON, by which a key could be
+    /// spelt: `%2F` stands in every second log, and no key has a slash in its beginning.
+    pub(crate) fn has_other_escapes(bytes: &[u8]) -> bool {
+        memchr::memchr2_iter(b'%', 0x7f, bytes).any(|at| {
+            let rest = bytes.get(at..).unwrap_or_default();
+            rest.first() != Some(&b'%') || rest.get(1..3).is_some_and(spells_part_of_a_key)
+        })
+    }
+
+    /// Returns whether bytes hold control characters that nobody sees.
+    pub(crate) fn has_control(bytes: &[u8]) -> bool {
+        bytes.iter().any(|&byte| is_control(byte.into()))
     }
 
     /// Returns whether UTF-8 holds characters that [`is_invisible`] means beyond ASCII.
@@ -38,10 +53,7 @@ impl Plain {
     pub(crate) fn of(text: &str) -> Option<Self> {
         // Control characters cannot stand in a JSON text, only in what is none.
         let bytes = text.as_bytes();
-        if !Self::has_escapes(bytes)
-            && !Self::has_invisible(bytes)
-            && !bytes.iter().any(|&byte| is_control(byte.into()))
-        {
+        if !Self::has_escapes(bytes) && !Self::has_invisible(bytes) && !Self::has_control(bytes) {
             return None;
         }
         let mut plain = Self {
@@ -125,6 +137,19 @@ fn hex(text: &str, at: usize, length: usize) -> Option<u32> {
     all_hex.then(|| u32::from_str_radix(digits, 16).ok())?
 }
 
+/// Returns whether two hex digits are a character of a key, of another escape, or one that is not
+/// seen.
+fn spells_part_of_a_key(digits: &[u8]) -> bool {
+    let code = std::str::from_utf8(digits).ok();
+    let code = code
+        .and_then(|digits| hex(digits, 0, 2))
+        .map(char::from_u32);
+    matches!(
+        code,
+        Some(Some('a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' | '%' | '\\'))
+    ) || code.flatten().is_some_and(is_control)
+}
+
 fn is_control(character: char) -> bool {
     character.is_ascii_control() && !matches!(character, '\t' | '\n' | '\r')
 }
@@ -182,6 +207,35 @@ mod tests {
                 is_invisible(character),
                 "{character:?}"
             );
+        }
+    }
+
+    #[test]
+    fn only_what_may_spell_a_key_is_an_escape_of_one() {
+        let has = |text: &str| Plain::has_other_escapes(text.as_bytes());
+        for text in [
+            "%2d",
+            "s%6B-",
+            "sk%2Dproj",
+            "%252D",
+            "a%00b",
+            "%5Cu0073",
+            "\u{7f}",
+            "%7F",
+        ] {
+            assert!(has(text), "{text}");
+        }
+        for text in [
+            "",
+            "100 % of it",
+            "a%2Fb",
+            "q%3Da%20b%26",
+            "%C3%BC",
+            "%zz",
+            "%",
+            "%2",
+        ] {
+            assert!(!has(text), "{text}");
         }
     }
 

@@ -105,17 +105,78 @@ static ANY_SHAPE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&groups.join("|")).expect("the shapes are constant and tested")
 });
 
-/// Whether bytes might hold a shape: its literal beginnings only, a quick no for nearly every event.
-///
-/// Of the words whose case is free only three letters are looked for: `rer` of bearer and `sic`
-/// of basic. All ways of writing more of them are too many literals to search at once.
+/// How shapes begin.
+const BEGINNINGS: [&str; 20] = [
+    "sk-",
+    "sk_",
+    "pk-lf",
+    "gsk_",
+    "xai-",
+    "AIza",
+    "AQ.",
+    "hf_",
+    "api_org_",
+    "pcsk_",
+    "r8_",
+    "pplx-",
+    "nvapi-",
+    "dapi",
+    "lsv2_",
+    "ABSK",
+    "bedrock-api-key",
+    "whsec_",
+    "whsk_",
+    "eyJ",
+];
+
+/// Three letters each of bearer and basic, whose case is free. All ways of writing more of them are
+/// too many literals to search at once.
+const WORDS: [&str; 2] = ["rer", "sic"];
+
+/// Whether bytes might hold a shape: its beginning only, a quick no for nearly every event.
 static MIGHT_HOLD: LazyLock<BytesRegex> = LazyLock::new(|| {
-    BytesRegex::new(concat!(
-        r"sk-|sk_|pk-lf|gsk_|xai-|AIza|AQ\.|hf_|api_org_|pcsk_|r8_|pplx-|nvapi-|dapi|lsv2_|",
-        r"ABSK|bedrock-api-key|whsec_|whsk_|eyJ|[Rr][Ee][Rr]|[Ss][Ii][Cc]",
-    ))
-    .expect("the beginnings are constant and tested")
+    let beginnings = BEGINNINGS.map(regex::escape).join("|");
+    let words = WORDS.map(|word| format!("(?i-u:{word})")).join("|");
+    BytesRegex::new(&format!("{beginnings}|{words}"))
+        .expect("the beginnings are constant and tested")
 });
+
+/// A bit for the first three bytes of each beginning, in any case.
+///
+/// To start the search of many literals takes longer than to walk over a short text.
+static FIRST_THREE: [u64; 64] = {
+    let mut bits = [0; 64];
+    let mut at = 0;
+    while at < BEGINNINGS.len() + WORDS.len() {
+        let text = match at.checked_sub(BEGINNINGS.len()) {
+            None => BEGINNINGS[at].as_bytes(),
+            Some(at) => WORDS[at].as_bytes(),
+        };
+        let place = place_of(text[0], text[1], text[2]);
+        bits[place / 64] |= 1 << (place % 64);
+        at += 1;
+    }
+    bits
+};
+
+const fn place_of(first: u8, second: u8, third: u8) -> usize {
+    let three = u32::from_le_bytes([first | 0x20, second | 0x20, third | 0x20, 0]);
+    (three.wrapping_mul(0x9e37_79b1) >> 20) as usize
+}
+
+/// The longest text that is walked over.
+const SHORT_BYTES: usize = 128;
+
+fn might_hold(text: &[u8]) -> bool {
+    let begins = |three: &[u8]| match three {
+        [first, second, third] => {
+            let place = place_of(*first, *second, *third);
+            FIRST_THREE[place / 64] >> (place % 64) & 1 == 1
+        }
+        _ => false,
+    };
+    (text.len() > SHORT_BYTES || text.windows(3).any(begins)) && MIGHT_HOLD.is_match(text)
+}
 
 /// A part of a text that is a secret of some kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +194,19 @@ impl Redactor {
     ///
     /// An escape may spell a key that the quick look cannot see.
     pub fn needs_look(payload: &[u8]) -> bool {
-        Plain::has_escapes(payload) || MIGHT_HOLD.is_match(payload) || Plain::has_invisible(payload)
+        Plain::has_escapes(payload) || might_hold(payload) || Plain::has_invisible(payload)
+    }
+
+    /// Returns whether a document whose escapes are resolved needs a look at each of its fields:
+    /// `unescaped` is what its texts with escapes say.
+    ///
+    /// Half of all documents have an escape somewhere, and hardly any has two inside each other.
+    pub(crate) fn needs_look_resolved(payload: &[u8], unescaped: &[u8]) -> bool {
+        Plain::has_other_escapes(payload)
+            || might_hold(payload)
+            || Plain::has_invisible(payload)
+            || (!unescaped.is_empty()
+                && (Self::needs_look(unescaped) || Plain::has_control(unescaped)))
     }
 
     /// Returns the text with every secret replaced by `[redacted:<kind>]`.
@@ -152,6 +225,15 @@ impl Redactor {
         match spans(text, false).as_slice() {
             [span] if span.range == (0..text.len()) => Some(span.kind),
             _ => None,
+        }
+    }
+
+    /// Returns the kind of secret that the whole text is, or `secret` if only a part of it is one.
+    pub(crate) fn kind_of(text: &str) -> Option<&'static str> {
+        match spans(text, false).as_slice() {
+            [] => None,
+            [span] if span.range == (0..text.len()) => Some(span.kind),
+            _ => Some("secret"),
         }
     }
 
@@ -215,7 +297,7 @@ fn find(text: &str, strict: bool, mut found: impl FnMut(Span)) {
             found(Span { range, kind });
         }
     }
-    if !MIGHT_HOLD.is_match(text.as_bytes()) {
+    if !might_hold(text.as_bytes()) {
         return;
     }
     let mut at = 0;
@@ -313,6 +395,16 @@ mod tests {
             assert!(Redactor::needs_look(text.as_bytes()), "{text}");
             assert!(Redactor::whole_secret(text).is_some(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_short_text_is_looked_at_as_a_long_one_is() {
+        for beginning in BEGINNINGS.iter().chain(&WORDS) {
+            let long = format!("{}{beginning}", "a ".repeat(SHORT_BYTES));
+            assert!(might_hold(beginning.as_bytes()) && might_hold(long.as_bytes()));
+        }
+        assert!(might_hold(b"BEARER x") && might_hold(b"a BaSiC b"));
+        assert!(!might_hold(b"gpt-6-astra") && !might_hold(b"sk") && !might_hold(b""));
     }
 
     #[test]

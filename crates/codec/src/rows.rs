@@ -117,9 +117,14 @@ impl<'w> Rows<'w> {
     /// starts, [`Reason::Number`] for a negative cost outside of billing lines and for sums beyond
     /// the limits, [`Reason::WrongType`] for a kind that none has, [`Reason::TooLarge`] once the
     /// rows of the record are.
-    pub(crate) fn push(&mut self, json: Json<'_>, draft: Draft<'_>) -> Result<(), Rejection> {
+    pub(crate) fn push<'r>(
+        &'r mut self,
+        json: Json<'_>,
+        mut draft: Draft<'r>,
+    ) -> Result<(), Rejection> {
         json.tree().unambiguous()?;
-        let Draft { mut row, time } = draft;
+        // A row is a kilobyte: it stays where it is.
+        let (row, time) = (&mut draft.row, draft.time);
         row.time = match time.or(self.context.time) {
             Some(time) => time,
             None => {
@@ -128,14 +133,14 @@ impl<'w> Rows<'w> {
                 self.record_time().ok_or_else(missing)?
             }
         };
-        settle_span(&mut row, self.record_time())?;
-        check_numbers(&row)?;
+        settle_span(row, self.record_time())?;
+        check_numbers(row)?;
         let kind = row.text(TextField::Kind).unwrap_or_default();
         if !KINDS.contains(&kind) {
             let detail = format!("the kind is none of {}", KINDS.join(", "));
             return Err(Rejection::new(Reason::WrongType, detail));
         }
-        forget_no_key(&mut row);
+        forget_no_key(row);
         self.push_row(row)
     }
 
@@ -143,8 +148,11 @@ impl<'w> Rows<'w> {
     ///
     /// # Errors
     /// [`Reason::TooLarge`] once the rows of the record are.
-    pub(crate) fn push_row(&mut self, row: UsageRow<'_>) -> Result<(), Rejection> {
-        self.rows_bytes = self.rows_bytes.saturating_add(text_bytes(&row));
+    pub(crate) fn push_row<'r>(&mut self, row: &mut UsageRow<'r>) -> Result<(), Rejection>
+    where
+        'w: 'r,
+    {
+        self.rows_bytes = self.rows_bytes.saturating_add(text_bytes(row));
         if self.rows_bytes > MAX_ROWS_BYTES {
             let detail = format!("the rows of the record are longer than {MAX_ROWS_BYTES} bytes");
             return Err(Rejection::new(Reason::TooLarge, detail));

@@ -53,9 +53,9 @@ pub(crate) fn native(rows: &mut Rows<'_>) {
     let payload = rows.record.payload;
     let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
     let read = check_length(payload).and_then(|()| native::read(text_of(payload)?));
-    let taken = read.and_then(|row| {
+    let taken = read.and_then(|mut row| {
         rows.is(formats::Format::Native, Confidence::Set);
-        rows.push_row(row)
+        rows.push_row(&mut row)
     });
     if let Err(rejection) = taken {
         rows.fail(rows.record.payload, rejection);
@@ -217,15 +217,18 @@ fn document(rows: &mut Rows<'_>, payload: &[u8], layers: usize) {
         let rejection = Rejection::new(Reason::Empty, "the record has no value");
         return rows.fail(payload, rejection);
     }
+    let parsed = parse(payload);
     // The envelope's texts may come into a row from outside of this text.
     let outside = [&rows.context.id, &rows.context.subject];
-    let look = Redactor::needs_look(payload)
-        || outside.iter().any(|text| {
-            let text = text.as_deref().unwrap_or_default();
-            Redactor::needs_look(text.as_bytes())
-        });
+    let look = match &parsed {
+        Ok(tree) => Redactor::needs_look_resolved(payload, tree.unescaped().as_bytes()),
+        Err(_) => Redactor::needs_look(payload),
+    } || outside.iter().any(|text| {
+        let text = text.as_deref().unwrap_or_default();
+        Redactor::needs_look(text.as_bytes())
+    });
     let before = std::mem::replace(&mut rows.look, look);
-    match parse(payload) {
+    match parsed {
         Ok(tree) => value(rows, tree.root(), layers),
         // Its headers are in clear and have keys without shape: none of it is kept.
         Err(_) if let Some(rejection) = origin(payload) => rows.fail(b"", rejection),
@@ -318,7 +321,7 @@ pub(super) fn element(rows: &mut Rows<'_>, json: Json<'_>, layers: usize) -> Res
             let mut row = native::read(json.raw())?;
             native::adopt_key(&mut row);
             rows.is(formats::Format::Native, Confidence::Certain);
-            rows.push_row(row)
+            rows.push_row(&mut row)
         }
     }
 }

@@ -54,14 +54,17 @@ fn read<'t>(
     draft.set(TextField::Source, "provider");
     draft.set(TextField::Provider, "anthropic");
     let currency = result.get("currency").str().unwrap_or("USD");
-    let mut parts = vec![start.raw(), end.raw(), currency];
+    let mut parts = Vec::with_capacity(16);
+    parts.extend([start.raw(), end.raw(), currency]);
     for (name, field) in DIMENSIONS {
-        draft.text(field, result.get(name));
-        parts.push(result.get(name).raw());
+        let value = result.get(name);
+        draft.text(field, value);
+        parts.push(value.raw());
     }
     for name in OTHER_DIMENSIONS {
-        draft.extra(name, result.get(name));
-        parts.push(result.get(name).raw());
+        let value = result.get(name);
+        draft.extra(name, value);
+        parts.push(value.raw());
     }
     if let Some(tier) = result.get("service_tier").str() {
         draft.row.flags[FlagField::Batch as usize] = Some(tier == "batch");
@@ -81,7 +84,7 @@ fn read<'t>(
 pub(super) fn set_cost<'t>(
     draft: &mut Draft<'t>,
     amount: Json<'t>,
-    currency: &str,
+    currency: &'t str,
     source: &'static str,
 ) -> Result<(), Rejection> {
     if !amount.exists() {
@@ -93,6 +96,10 @@ pub(super) fn set_cost<'t>(
         // There are no exchange rates here: an unknown cost is better than a wrong one.
         draft.extra("amount", amount);
     }
-    draft.set(TextField::Currency, currency.to_ascii_uppercase());
+    if currency.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        draft.set(TextField::Currency, currency.to_ascii_uppercase());
+    } else {
+        draft.set(TextField::Currency, currency);
+    }
     Ok(())
 }

@@ -93,14 +93,17 @@ fn read<'t>(
     draft.span(start, end)?;
     draft.set(TextField::Source, "provider");
     draft.set(TextField::Provider, "anthropic");
-    let mut parts = vec![start.raw(), end.raw()];
+    let mut parts = Vec::with_capacity(16);
+    parts.extend([start.raw(), end.raw()]);
     for (name, field) in DIMENSIONS {
-        draft.text(field, result.get(name));
-        parts.push(result.get(name).raw());
+        let value = result.get(name);
+        draft.text(field, value);
+        parts.push(value.raw());
     }
     for name in OTHER_DIMENSIONS {
-        draft.extra(name, result.get(name));
-        parts.push(result.get(name).raw());
+        let value = result.get(name);
+        draft.extra(name, value);
+        parts.push(value.raw());
     }
     draft.set(TextField::Id, identity::of_line("anthropic.usage", &parts));
     if let Some(tier) = result.get("service_tier").str() {

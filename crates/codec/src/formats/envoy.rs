@@ -9,7 +9,7 @@ use model::TextField;
 
 use super::{Confidence, Decoder, Format};
 use crate::draft::Draft;
-use crate::json::Json;
+use crate::json::{Json, NameHash, NameSet};
 use crate::meaning::tokens::{Convention, Tokens};
 use crate::meaning::{caller, http, provider};
 use crate::rejection::Rejection;
@@ -135,11 +135,12 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
 }
 
 fn read<'t>(rows: &mut Rows<'_>, json: Json<'t>, metadata: Json<'t>) -> Result<(), Rejection> {
+    let log = Log::of(json, metadata);
     let mut draft = Draft::call();
     draft.time(json.get("start_time"))?;
     draft.set(TextField::Source, "gateway");
     for (field, names) in TEXTS {
-        draft.text(field, known(json, metadata, names));
+        draft.text(field, log.known(names));
     }
     if draft.row.text(TextField::Key).is_some() {
         draft.set(TextField::KeyKind, "consumer");
@@ -158,21 +159,21 @@ fn read<'t>(rows: &mut Rows<'_>, json: Json<'t>, metadata: Json<'t>) -> Result<(
         "gen_ai.request.model",
         "x-ai-eg-model",
     ];
-    draft.text(TextField::Model, known(json, metadata, &model));
+    draft.text(TextField::Model, log.known(&model));
     draft.path(json.first(&["x-envoy-origin-path", "path"]));
     draft.extra("session_id", json.get("session.id"));
-    draft.extra("route_name", known(json, metadata, &["route_name"]));
-    draft.extra("response_flags", known(json, metadata, &["response_flags"]));
+    draft.extra("route_name", log.known(&["route_name"]));
+    draft.extra("response_flags", log.known(&["response_flags"]));
     let connected = json.get("downstream_remote_address").label();
     let hops = json.get("x-forwarded-for").label();
     caller::fill(&mut draft.row, caller::behind_proxies(connected, hops));
-    let flags = known(json, metadata, &["response_flags"]).label();
+    let flags = log.known(&["response_flags"]).label();
     if flags.is_some_and(|flags| flags.split(',').any(|flag| REFUSED.contains(&flag))) {
         draft.set(TextField::Outcome, "blocked");
     }
     draft.status(json.get("response_code"))?;
     draft.latency_millis(json.get("duration"))?;
-    let count = |names: &[&str]| known(json, metadata, names).count();
+    let count = |names: &[&str]| log.known(names).count();
     draft.seen_tokens(Tokens {
         input: count(INPUT)?,
         cache_read: count(CACHE_READ)?,
@@ -186,12 +187,32 @@ fn read<'t>(rows: &mut Rows<'_>, json: Json<'t>, metadata: Json<'t>) -> Result<(
     rows.push(json, draft)
 }
 
-/// Returns the first that is known of these, in the log or in the metadata.
-fn known<'t>(json: Json<'t>, metadata: Json<'t>, names: &[&str]) -> Json<'t> {
-    let mut found = names
-        .iter()
-        .flat_map(|name| [json.get(name), metadata.get(name)]);
-    found
-        .find(|found| found.label().is_some())
-        .unwrap_or(json.first(&[]))
+/// A log and the metadata of the gateway in it.
+struct Log<'t> {
+    json: Json<'t>,
+    metadata: Json<'t>,
+    /// Those of both: of fifty names that are asked for, most are in neither.
+    names: NameSet,
+}
+
+impl<'t> Log<'t> {
+    fn of(json: Json<'t>, metadata: Json<'t>) -> Self {
+        Self {
+            json,
+            metadata,
+            names: json.hashes().chain(metadata.hashes()).collect(),
+        }
+    }
+
+    /// Returns the first that is known of these, in the log or in the metadata.
+    fn known(&self, names: &[&str]) -> Json<'t> {
+        let may_be = |name: &&&str| self.names.may_have(NameHash::of(name.as_bytes()));
+        let mut found = names
+            .iter()
+            .filter(may_be)
+            .flat_map(|name| [self.json.get(name), self.metadata.get(name)]);
+        found
+            .find(|found| found.label().is_some())
+            .unwrap_or(self.json.absent())
+    }
 }

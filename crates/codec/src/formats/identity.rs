@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::digits;
+
 /// How much of each end of a part is looked at, in bytes; the longest names are ARNs of 2 KiB.
 const MAX_END_BYTES: usize = 4096;
 
@@ -14,25 +16,27 @@ const MAX_END_BYTES: usize = 4096;
 /// Of a part that is longer than any name is, both ends and the length count: what stands once
 /// around a list is a part of each of its lines.
 pub(super) fn of_line(format: &str, parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
+    // In one piece: the hash takes blocks, and most parts are shorter than half of one.
+    let mut line = Vec::with_capacity(256);
     for part in parts {
         // The length keeps ("ab", "c") and ("a", "bc") apart.
-        hash.update((part.len() as u64).to_le_bytes());
+        line.extend((part.len() as u64).to_le_bytes());
         let part = part.as_bytes();
         let ends = part
             .first_chunk::<MAX_END_BYTES>()
             .zip(part.last_chunk::<MAX_END_BYTES>());
         match ends.filter(|_| part.len() > 2 * MAX_END_BYTES) {
             Some((start, end)) => {
-                hash.update(start);
-                hash.update(end);
+                line.extend_from_slice(start);
+                line.extend_from_slice(end);
             }
-            None => hash.update(part),
+            None => line.extend_from_slice(part),
         }
     }
-    let digest = hash.finalize();
-    format!(
-        "{format}:{}",
-        hex::encode(digest.get(..16).unwrap_or_default())
-    )
+    let digest = Sha256::digest(&line);
+    let mut id = String::with_capacity(format.len() + 33);
+    id.push_str(format);
+    id.push(':');
+    digits::push_hex(&mut id, digest.get(..16).unwrap_or_default());
+    id
 }

@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 
 use super::{DECODERS, Decoder};
-use crate::json::Json;
+use crate::json::{Json, NameHash};
 
 const SLOTS: usize = 1024;
 
@@ -16,26 +16,17 @@ static TABLE: LazyLock<[u64; SLOTS]> = LazyLock::new(|| {
     let mut table = [0; SLOTS];
     for (at, decoder) in DECODERS.iter().enumerate() {
         for mark in decoder.marks {
-            table[slot_of(mark)] |= 1 << at;
+            table[NameHash::of(mark.as_bytes()).slot::<SLOTS>()] |= 1 << at;
         }
     }
     table
 });
 
-/// Returns the slot of a name, the same in capital and small letters.
-fn slot_of(name: &str) -> usize {
-    let bytes = name.as_bytes();
-    let at = |place: usize| usize::from(bytes.get(place).map_or(0, u8::to_ascii_lowercase));
-    let (first, middle) = (at(0), at(bytes.len() / 2));
-    let last = at(bytes.len().saturating_sub(1));
-    (bytes.len() * 61 + first * 31 + middle * 7 + last * 251) % SLOTS
-}
-
 /// Returns the decoders that have a mark among the names of an object, in the order of detection.
 pub(super) fn candidates(json: Json<'_>) -> impl Iterator<Item = &'static Decoder> {
     let table = &*TABLE;
-    let names = json.members().map(|(name, _)| name);
-    let mut bits = names.fold(0, |bits, name| bits | table[slot_of(name)]);
+    let slots = json.hashes().map(NameHash::slot::<SLOTS>);
+    let mut bits = slots.fold(0, |bits, slot| bits | table[slot]);
     debug_assert!(no_other_fits(json, bits));
     std::iter::from_fn(move || {
         let at = bits.trailing_zeros() as usize;
@@ -59,6 +50,5 @@ mod tests {
     fn there_is_a_bit_for_every_format_and_a_mark_for_every_signature() {
         assert!(DECODERS.len() < 64);
         assert!(DECODERS.iter().all(|decoder| !decoder.marks.is_empty()));
-        assert_eq!(slot_of("ResourceId"), slot_of("resourceid"));
     }
 }

@@ -62,7 +62,8 @@ fn read<'t>(rows: &mut Rows<'_>, bounds: Bounds<'t>, result: Json<'t>) -> Result
         draft.row.other_units.push((Cow::Borrowed(unit), quantity));
     }
 
-    let mut parts = vec![start.raw(), end.raw(), currency];
+    let mut parts = Vec::with_capacity(16);
+    parts.extend([start.raw(), end.raw(), currency]);
     parts.extend(DIMENSIONS.map(|name| result.get(name).raw()));
     // A credit stands beside the usage that it is for, under the same dimensions.
     parts.push(if credit { "credit" } else { "usage" });

@@ -121,14 +121,17 @@ fn read<'t>(rows: &mut Rows<'_>, bounds: Bounds<'t>, result: Json<'t>) -> Result
     if let Some(endpoint) = endpoint {
         draft.set(TextField::Operation, endpoint);
     }
-    let mut parts = vec![object, start.raw(), end.raw()];
+    let mut parts = Vec::with_capacity(16);
+    parts.extend([object, start.raw(), end.raw()]);
     for (name, field) in DIMENSIONS {
-        draft.text(field, result.get(name));
-        parts.push(result.get(name).raw());
+        let value = result.get(name);
+        draft.text(field, value);
+        parts.push(value.raw());
     }
     for name in OTHER_DIMENSIONS {
-        draft.extra(name, result.get(name));
-        parts.push(result.get(name).raw());
+        let value = result.get(name);
+        draft.extra(name, value);
+        parts.push(value.raw());
     }
     draft.flag(FlagField::Batch, result.get("batch"));
     parts.push(result.get("batch").raw());

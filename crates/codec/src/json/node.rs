@@ -6,7 +6,7 @@
 
 use model::{Nanos, Reason};
 
-use super::{Kind, MISSING, Tree, UNESCAPED, bit_of};
+use super::{Kind, MISSING, NameHash, NameSet, Tree};
 use crate::rejection::Rejection;
 
 /// The largest count an event may claim.
@@ -57,16 +57,18 @@ impl<'t> Json<'t> {
     ///
     /// Of two members of one name it is the first, and the row that is read from it is refused.
     pub(crate) fn get(self, name: &str) -> Json<'t> {
+        self.member(name, NameHash::of(name.as_bytes()))
+    }
+
+    /// Returns the member of that name, whose number is known.
+    pub(super) fn member(self, name: &str, hash: NameHash) -> Json<'t> {
         let mut found = MISSING;
-        if self.may_have(name) {
-            for member in self.children() {
-                // Most names differ in their length, which costs no look at the text.
-                if member.name_len() == name.len() && member.name() == name {
-                    if found == MISSING {
-                        found = member.at;
-                    } else {
-                        self.tree.mark(member.at);
-                    }
+        for member in self.members_of(hash) {
+            if member.name() == name {
+                if found == MISSING {
+                    found = member.at;
+                } else {
+                    self.tree.mark(member.at);
                 }
             }
         }
@@ -78,10 +80,9 @@ impl<'t> Json<'t> {
     ///
     /// Of two spellings it is the first, and nothing is refused: JSON may well have both.
     pub(crate) fn any_case(self, name: &str) -> Json<'t> {
-        let members = self.may_have(name).then(|| self.children());
-        let mut spellings = members.into_iter().flatten().filter(|member| {
-            member.name_len() == name.len() && member.name().eq_ignore_ascii_case(name)
-        });
+        let mut spellings = self
+            .members_of(NameHash::of(name.as_bytes()))
+            .filter(|member| member.name().eq_ignore_ascii_case(name));
         let missing = Self::new(self.tree, MISSING);
         spellings
             .next()
@@ -284,7 +285,7 @@ impl<'t> Json<'t> {
         (self.at, next)
     }
 
-    /// Names the way from the root, such as `usage.input_tokens` or `data.0.results`.
+    /// NameSet the way from the root, such as `usage.input_tokens` or `data.0.results`.
     pub(crate) fn place(self) -> String {
         let mut place = match self.tree.outer {
             Some((outer, at)) => Json::new(outer, at).place(),
@@ -343,15 +344,30 @@ impl<'t> Json<'t> {
         self.kind() == Some(Kind::Text)
     }
 
-    /// Returns whether a name may be that of a member, in capital or small letters.
-    fn may_have(self, name: &str) -> bool {
-        let node = self.tree.node(self.at);
-        node.is_some_and(|node| node.names & bit_of(name) != 0)
+    /// Returns the members whose names have a number; nearly all of those have one name.
+    fn members_of(self, hash: NameHash) -> impl Iterator<Item = Json<'t>> {
+        let tree = self.tree;
+        let members = if tree.may_have(self.at, hash) {
+            self.children()
+        } else {
+            self.absent().children()
+        };
+        members.filter(move |member| tree.node(member.at).is_some_and(|node| node.hash == hash))
     }
 
-    fn name_len(self) -> usize {
-        let node = self.tree.node(self.at);
-        node.map_or(0, |node| (node.name.len & !UNESCAPED) as usize)
+    /// Returns the numbers of the names of an object; anything else has none.
+    pub(crate) fn hashes(self) -> impl Iterator<Item = NameHash> {
+        let members = self.is_object().then(|| self.children());
+        let tree = self.tree;
+        members
+            .into_iter()
+            .flatten()
+            .filter_map(move |member| Some(tree.node(member.at)?.hash))
+    }
+
+    /// Returns which names an object may have, for who asks for very many of them.
+    pub(crate) fn names(self) -> NameSet {
+        self.hashes().collect()
     }
 
     fn name(self) -> &'t str {
@@ -364,13 +380,32 @@ impl<'t> Json<'t> {
         node.map_or("", |node| self.tree.text_of(node.value))
     }
 
-    fn children(self) -> impl Iterator<Item = Json<'t>> {
+    fn children(self) -> Children<'t> {
         let (start, end) = self.range();
-        let first = Some(start + 1).filter(|&at| self.at != MISSING && at < end);
-        let tree = self.tree;
-        std::iter::successors(first, move |&at| {
-            Some(tree.node(at)?.next).filter(|&next| next < end)
-        })
-        .map(move |at| Self::new(tree, at))
+        Children {
+            tree: self.tree,
+            at: start.saturating_add(1),
+            end,
+        }
+    }
+}
+
+/// The values right below another one.
+struct Children<'t> {
+    tree: &'t Tree<'t>,
+    at: u32,
+    end: u32,
+}
+
+impl<'t> Iterator for Children<'t> {
+    type Item = Json<'t>;
+
+    fn next(&mut self) -> Option<Json<'t>> {
+        if self.at >= self.end {
+            return None;
+        }
+        let child = Json::new(self.tree, self.at);
+        self.at = self.tree.node(self.at)?.next;
+        Some(child)
     }
 }

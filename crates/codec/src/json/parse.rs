@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use model::Reason;
 
-use super::{Kind, MAX_DEPTH, MAX_NODES, MISSING, Node, Span, Tree, UNESCAPED, bit_of};
+use super::{Kind, MAX_DEPTH, MAX_NODES, MISSING, NameHash, Node, Nodes, Span, Tree, UNESCAPED};
 use crate::rejection::Rejection;
 
 impl<'a> Tree<'a> {
@@ -23,10 +23,13 @@ impl<'a> Tree<'a> {
             at: 0,
             unescaped: String::new(),
             // A guess that is right for most documents: a node for every 16 bytes.
-            nodes: Vec::with_capacity(text.len() / 16 + 1),
+            nodes: Nodes {
+                list: Vec::with_capacity(text.len() / 16 + 1),
+                wide: Vec::new(),
+            },
         };
         parser.space();
-        parser.value(EMPTY, 0)?;
+        parser.value(Name::NONE, 0)?;
         parser.space();
         if parser.at < parser.bytes.len() {
             return Err(parser.fault("more after the document"));
@@ -34,7 +37,8 @@ impl<'a> Tree<'a> {
         Ok(Tree {
             text,
             unescaped: parser.unescaped,
-            nodes: parser.nodes,
+            nodes: parser.nodes.list,
+            wide: parser.nodes.wide,
             ambiguous: Cell::new(MISSING),
             named_faults: Cell::new(0),
             outer: None,
@@ -49,12 +53,27 @@ fn too_many_nodes() -> Rejection {
 
 const EMPTY: Span = Span { start: 0, len: 0 };
 
+/// Where the name of a value stands, and its number.
+#[derive(Clone, Copy)]
+struct Name {
+    span: Span,
+    hash: NameHash,
+}
+
+impl Name {
+    /// That of elements and of the document.
+    const NONE: Name = Name {
+        span: EMPTY,
+        hash: NameHash::of(b""),
+    };
+}
+
 struct Parser<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
     unescaped: String,
-    nodes: Vec<Node>,
+    nodes: Nodes,
 }
 
 impl Parser<'_> {
@@ -72,7 +91,7 @@ impl Parser<'_> {
         }
     }
 
-    fn value(&mut self, name: Span, depth: usize) -> Result<(), Rejection> {
+    fn value(&mut self, name: Name, depth: usize) -> Result<(), Rejection> {
         let start = self.at;
         match self.peek() {
             Some(b'"') => {
@@ -94,28 +113,31 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn container(&mut self, name: Span, depth: usize, kind: Kind) -> Result<(), Rejection> {
+    fn container(&mut self, name: Name, depth: usize, kind: Kind) -> Result<(), Rejection> {
         if depth >= MAX_DEPTH {
             let detail = format!("the document nests deeper than {MAX_DEPTH}");
             return Err(Rejection::new(Reason::Shape, detail));
         }
-        let (start, index) = (self.at, self.nodes.len());
+        let (start, index) = (self.at, self.nodes.list.len());
         self.leaf(name, EMPTY, kind);
         let end = if kind == Kind::Object { b'}' } else { b']' };
-        let mut names = 0;
+        let (mut names, mut members) = (0, 0);
         self.at += 1;
         self.space();
         if self.peek() == Some(end) {
             self.at += 1;
         } else {
             loop {
-                let mut member = EMPTY;
+                let mut member = Name::NONE;
                 if kind == Kind::Object {
                     if self.peek() != Some(b'"') {
                         return Err(self.fault("expected a name"));
                     }
-                    member = self.string()?;
-                    names |= bit_of(self.name_at(member));
+                    let span = self.string()?;
+                    let hash = NameHash::of(self.bytes_at(span));
+                    member = Name { span, hash };
+                    names |= hash.bit();
+                    members += 1;
                     self.space();
                     if self.peek() != Some(b':') {
                         return Err(self.fault("expected a colon"));
@@ -123,7 +145,7 @@ impl Parser<'_> {
                     self.at += 1;
                     self.space();
                 }
-                if self.nodes.len() >= MAX_NODES {
+                if self.nodes.list.len() >= MAX_NODES {
                     return Err(too_many_nodes());
                 }
                 self.value(member, depth + 1)?;
@@ -140,30 +162,28 @@ impl Parser<'_> {
                 self.space();
             }
         }
-        let (value, next) = (self.span(start), self.nodes.len() as u32);
-        if let Some(node) = self.nodes.get_mut(index) {
-            node.value = value;
-            node.next = next;
-            node.names = names;
-        }
+        let value = self.span(start);
+        self.nodes.close(index, value, names, members);
         Ok(())
     }
 
-    fn leaf(&mut self, name: Span, value: Span, kind: Kind) {
-        let next = self.nodes.len() as u32 + 1;
-        self.nodes.push(Node {
-            name,
+    fn leaf(&mut self, name: Name, value: Span, kind: Kind) {
+        let next = self.nodes.list.len() as u32 + 1;
+        self.nodes.list.push(Node {
+            name: name.span,
             value,
             next,
             kind,
+            hash: name.hash,
+            wide: false,
             names: 0,
         });
     }
 
-    fn name_at(&self, span: Span) -> &str {
+    fn bytes_at(&self, span: Span) -> &[u8] {
         let (from, length) = match span.len & UNESCAPED {
-            0 => (self.text, span.len),
-            _ => (&*self.unescaped, span.len & !UNESCAPED),
+            0 => (self.bytes, span.len),
+            _ => (self.unescaped.as_bytes(), span.len & !UNESCAPED),
         };
         let start = span.start as usize;
         from.get(start..start + length as usize).unwrap_or_default()
@@ -176,7 +196,7 @@ impl Parser<'_> {
         }
     }
 
-    fn word(&mut self, name: Span, word: &str, kind: Kind) -> Result<(), Rejection> {
+    fn word(&mut self, name: Name, word: &str, kind: Kind) -> Result<(), Rejection> {
         let start = self.at;
         let rest = self.bytes.get(start..).unwrap_or_default();
         if !rest.starts_with(word.as_bytes()) {
@@ -225,18 +245,32 @@ impl Parser<'_> {
     fn string(&mut self) -> Result<Span, Rejection> {
         self.at += 1;
         let start = self.at;
-        loop {
-            match self.peek() {
-                Some(b'"') => {
-                    let span = self.span(start);
-                    self.at += 1;
-                    return Ok(span);
-                }
-                Some(b'\\') => return self.escaped_string(start),
-                Some(0..=0x1f) => return Err(self.fault("a control character in a text")),
-                Some(_) => self.at += 1,
-                None => return Err(self.fault("the document ends inside of a text")),
+        self.plain();
+        match self.peek() {
+            Some(b'"') => {
+                let span = self.span(start);
+                self.at += 1;
+                Ok(span)
             }
+            Some(b'\\') => self.escaped_string(start),
+            Some(_) => Err(self.fault("a control character in a text")),
+            None => Err(self.fault("the document ends inside of a text")),
+        }
+    }
+
+    /// Goes on to what ends a run of plain text: a quote, a backslash or a control character.
+    fn plain(&mut self) {
+        let rest = |at| self.bytes.get(at..).unwrap_or_default();
+        while let Some(eight) = rest(self.at).first_chunk::<8>() {
+            let ends = ends_of_plain(u64::from_le_bytes(*eight));
+            if ends != 0 {
+                self.at += ends.trailing_zeros() as usize / 8;
+                return;
+            }
+            self.at += 8;
+        }
+        while !matches!(self.peek(), Some(b'"' | b'\\' | 0..=0x1f) | None) {
+            self.at += 1;
         }
     }
 
@@ -245,12 +279,10 @@ impl Parser<'_> {
         let unescaped_start = self.unescaped.len();
         let mut from = start;
         loop {
-            let byte = self.peek();
-            if matches!(byte, Some(b'"' | b'\\')) {
-                let plain = self.text.get(from..self.at).unwrap_or_default();
-                self.unescaped.push_str(plain);
-            }
-            match byte {
+            self.plain();
+            let plain = self.text.get(from..self.at).unwrap_or_default();
+            self.unescaped.push_str(plain);
+            match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
                     return Ok(Span {
@@ -264,8 +296,7 @@ impl Parser<'_> {
                     self.unescaped.push(character);
                     from = self.at;
                 }
-                Some(0..=0x1f) => return Err(self.fault("a control character in a text")),
-                Some(_) => self.at += 1,
+                Some(_) => return Err(self.fault("a control character in a text")),
                 None => return Err(self.fault("the document ends inside of a text")),
             }
         }
@@ -317,4 +348,18 @@ impl Parser<'_> {
             _ => Err(self.fault("an unknown escape")),
         }
     }
+}
+
+/// Returns the high bit of each of eight bytes that ends plain text; those above the first that
+/// does may have it in vain.
+const fn ends_of_plain(eight: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    // Of a byte below `limit`, the difference has the high bit and the byte has not.
+    const fn below(limit: u64, eight: u64) -> u64 {
+        eight.wrapping_sub(ONES * limit) & !eight
+    }
+    let quotes = below(1, eight ^ (ONES * b'"' as u64));
+    let backslashes = below(1, eight ^ (ONES * b'\\' as u64));
+    (quotes | backslashes | below(0x20, eight)) & HIGH
 }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use super::{Kind, MISSING, Node, Span, Tree, bit_of};
+use super::{Kind, MISSING, NameHash, Node, Nodes, Span, Tree};
 
 impl<'a> Tree<'a> {
     /// Makes one object of texts; an empty text is null.
@@ -15,13 +15,16 @@ impl<'a> Tree<'a> {
         row: Range<usize>,
         members: impl Iterator<Item = (Range<usize>, Range<usize>)>,
     ) -> Self {
-        let mut nodes = vec![Node {
+        let mut nodes = Nodes::default();
+        nodes.list.push(Node {
             name: span(0..0),
-            value: span(row),
+            value: span(0..0),
             next: 1,
             kind: Kind::Object,
+            hash: NameHash::default(),
+            wide: false,
             names: 0,
-        }];
+        });
         let mut names = 0;
         for (name, value) in members {
             let kind = if value.is_empty() {
@@ -29,24 +32,25 @@ impl<'a> Tree<'a> {
             } else {
                 Kind::Text
             };
-            names |= bit_of(text.get(name.clone()).unwrap_or_default());
-            nodes.push(Node {
+            let hash = NameHash::of(text.as_bytes().get(name.clone()).unwrap_or_default());
+            names |= hash.bit();
+            nodes.list.push(Node {
                 name: span(name),
                 value: span(value),
-                next: nodes.len() as u32 + 1,
+                next: nodes.list.len() as u32 + 1,
                 kind,
+                hash,
+                wide: false,
                 names: 0,
             });
         }
-        let next = nodes.len() as u32;
-        if let Some(root) = nodes.first_mut() {
-            root.next = next;
-            root.names = names;
-        }
+        let members = nodes.list.len() - 1;
+        nodes.close(0, span(row), names, members);
         Self {
             text,
             unescaped: String::new(),
-            nodes,
+            nodes: nodes.list,
+            wide: nodes.wide,
             ambiguous: Cell::new(MISSING),
             named_faults: Cell::new(0),
             outer: None,

@@ -214,3 +214,25 @@ fn texts_in_texts_are_as_deep_as_they_are_opened_and_no_deeper_than_a_document()
     let fault = tree.root().get("t").inner().unwrap_err();
     assert_eq!(fault.reason.as_str(), "shape");
 }
+
+#[test]
+fn members_of_a_wide_object_are_found_as_those_of_a_narrow_one_are() {
+    for count in [1, 16, 17, 300] {
+        let members: Vec<_> = (0..count)
+            .map(|at| format!(r#""n{at}":{{"m":{at}}}"#))
+            .collect();
+        let text = format!("[{{{}}},7]", members.join(","));
+        let tree = Tree::parse(&text).unwrap();
+        let wide = tree.root().items().next().unwrap();
+        for at in 0..count {
+            let name = format!("n{at}");
+            let found = wide.get(&name).get("m").count().unwrap();
+            assert_eq!(found, Some(at), "{count}");
+            assert_eq!(
+                wide.any_case(&name.to_uppercase()).get("m").raw(),
+                at.to_string()
+            );
+        }
+        assert!(!wide.has("n") && !wide.has("m") && !wide.has(&format!("n{count}")));
+    }
+}

@@ -1,6 +1,6 @@
 //! Where a call came from: whole addresses, masked ones, and lists of hops.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use model::{TextField, UsageRow};
 
@@ -8,11 +8,13 @@ use model::{TextField, UsageRow};
 /// without a port.
 ///
 /// What is no address, such as the name of the AWS service that called, is left out.
-pub(crate) fn fill(row: &mut UsageRow<'_>, text: Option<&str>) {
+pub(crate) fn fill<'t>(row: &mut UsageRow<'t>, text: Option<&'t str>) {
     let Some(text) = text.map(str::trim) else {
         return;
     };
-    if let Some(address) = address(text) {
+    if let Some(address) = ipv4(text) {
+        row.set_text(TextField::SourceIp, address);
+    } else if let Some(address) = address(text) {
         row.set_text(TextField::SourceIp, address.to_string());
     } else if let Some(prefix) = masked(text) {
         row.set_text(TextField::SourceIpPrefix, prefix);
@@ -35,6 +37,14 @@ pub(crate) fn behind_proxies<'a>(
 ) -> Option<&'a str> {
     let public = connected.filter(|text| address(text.trim()).is_some_and(is_public));
     public.or_else(|| first_public_hop(hops?)).or(connected)
+}
+
+/// Returns an IPv4 address as it stands, without its port: it has one spelling only.
+fn ipv4(text: &str) -> Option<&str> {
+    let address = text.split_once(':').map_or(text, |(address, _)| address);
+    address.parse::<Ipv4Addr>().ok()?;
+    let alone = address.len() == text.len() || text.parse::<SocketAddrV4>().is_ok();
+    alone.then_some(address)
 }
 
 fn address(text: &str) -> Option<IpAddr> {
@@ -114,6 +124,9 @@ mod tests {
             "*.*.*.*",
             "192.0.2",
             "192.0.2.",
+            "192.0.2.07",
+            "192.0.2.7:x",
+            "192.0.2.7:",
             "bedrock.amazonaws.com",
             "-",
             "",

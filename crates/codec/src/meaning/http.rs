@@ -1,6 +1,7 @@
 //! What gateways log of a request: its target and its headers.
 
 use crate::json::Json;
+use crate::words::Words;
 
 /// The headers that carry a credential, in the order in which they are looked for.
 const CREDENTIALS: [&str; 6] = [
@@ -13,7 +14,7 @@ const CREDENTIALS: [&str; 6] = [
 ];
 
 /// What gateways and collectors write where a credential was, among other words.
-const MASKS: [&str; 2] = ["redacted", "filtered"];
+const MASKS: Words = Words::new(&["redacted", "filtered"]);
 
 /// The longest text that may be such a mask.
 const MAX_MASK_BYTES: usize = 64;
@@ -51,13 +52,8 @@ pub(crate) fn bare(credential: &str) -> Option<&str> {
         .split_once(char::is_whitespace)
         .filter(|(word, _)| word.eq_ignore_ascii_case("bearer"))
         .map_or(credential, |(_, bare)| bare.trim());
-    let masked = bare.len() <= MAX_MASK_BYTES && {
-        let small = bare.to_ascii_lowercase();
-        MASKS.iter().any(|mask| small.contains(mask))
-            || small
-                .chars()
-                .all(|character| matches!(character, '*' | '.' | 'x' | '-' | '•' | '…'))
-    };
+    let is_mark = |character| matches!(character, '*' | '.' | 'x' | 'X' | '-' | '•' | '…');
+    let masked = bare.len() <= MAX_MASK_BYTES && (MASKS.are_in(bare) || bare.chars().all(is_mark));
     (!masked).then_some(bare)
 }
 

@@ -16,7 +16,7 @@ use crate::json::Json;
 use crate::rejection::Rejection;
 
 /// The ticks of .NET, of 100 ns since the year 1, at the Unix epoch.
-const TICKS_AT_EPOCH: u128 = 621_355_968_000_000_000;
+const TICKS_AT_EPOCH: u64 = 621_355_968_000_000_000;
 
 /// The longest spelling, in bytes; a `Date` with the name of its zone has some eighty.
 const MAX_TEXT_BYTES: usize = 256;
@@ -51,7 +51,10 @@ pub(crate) fn parse(text: &str) -> Result<Option<Timestamp>, TimeError> {
         return Err(TimeError::Syntax);
     }
     let text = text.trim();
-    if let Some(epoch) = epoch(text) {
+    // No number has a hyphen in both places, and most moments have.
+    let bytes = text.as_bytes();
+    let is_day = bytes.get(4) == Some(&b'-') && bytes.get(7) == Some(&b'-');
+    if !is_day && let Some(epoch) = epoch(text) {
         return epoch?.map(Timestamp::in_range).transpose();
     }
     match Timestamp::parse(text) {
@@ -84,7 +87,7 @@ fn epoch(text: &str) -> Option<Result<Option<Timestamp>, TimeError>> {
     if !is_digits(whole) || !is_digits(fraction) {
         return None;
     }
-    let Ok(number) = whole.parse::<u128>() else {
+    let Ok(number) = whole.parse::<u64>() else {
         return Some(Err(TimeError::Range));
     };
     if number == 0 || (negative && number == 1) {
@@ -96,8 +99,10 @@ fn epoch(text: &str) -> Option<Result<Option<Timestamp>, TimeError>> {
     let millis = match number {
         // The digits as they stand: a double would turn .123 into .122.
         0..100_000_000_000 => {
-            let fraction: String = fraction.chars().chain("000".chars()).take(3).collect();
-            number * 1000 + fraction.parse::<u128>().unwrap_or(0)
+            let digits = fraction.bytes().chain([b'0'; 3]).take(3);
+            digits.fold(number, |number, digit| {
+                number * 10 + u64::from(digit - b'0')
+            })
         }
         100_000_000_000..100_000_000_000_000 => number,
         100_000_000_000_000..100_000_000_000_000_000 => number / 1000,

@@ -12,6 +12,7 @@ use super::usage;
 use crate::draft::Draft;
 use crate::json::{Json, Unit};
 use crate::rejection::Rejection;
+use crate::words::Words;
 
 /// Where the data names the key, before the customer that the event is about.
 const KEYS: [&str; 9] = [
@@ -81,8 +82,7 @@ pub(crate) fn read<'t>(
 
 /// Returns the count that a class of tokens is, by the words that are in its name.
 fn field_of(class: &str) -> Option<CountField> {
-    let class = class.to_ascii_lowercase();
-    let has = |words: &[&str]| words.iter().any(|word| class.contains(word));
+    let has = |words: &'static [&'static str]| Words::new(words).are_in(class);
     if has(&["audio", "image", "tool"]) {
         // They are inside of the others.
         None

@@ -19,6 +19,7 @@ use crate::meaning::tokens::{Convention, Tokens};
 use crate::meaning::{caller, http};
 use crate::rejection::Rejection;
 use crate::rows::Rows;
+use crate::words::Words;
 
 /// Values of `gen_ai.operation.name` that are one call of a model.
 const CALLS: [&str; 6] = [
@@ -171,7 +172,7 @@ pub(in super::super) fn identify<'t>(
 
 /// Says who saw the call.
 fn observer(event: &Event<'_, '_>) -> &'static str {
-    const GATEWAYS: [&str; 8] = [
+    const GATEWAYS: Words = Words::new(&[
         "litellm",
         "openrouter",
         "envoy",
@@ -180,17 +181,17 @@ fn observer(event: &Event<'_, '_>) -> &'static str {
         "cloudflare",
         "portkey",
         "helicone",
-    ];
+    ]);
     let scope = event.around.scope_name.unwrap_or_default();
     let service = event.around.service().unwrap_or_default();
     if scope == "com.anthropic.claude-platform" || service == "claude-platform" {
         return "provider";
     }
-    let names = [scope, service].map(str::to_ascii_lowercase);
-    let gateway = GATEWAYS
-        .iter()
-        .any(|gateway| names.iter().any(|name| name.contains(gateway)));
-    if gateway { "gateway" } else { "app" }
+    if GATEWAYS.are_in(scope) || GATEWAYS.are_in(service) {
+        "gateway"
+    } else {
+        "app"
+    }
 }
 
 fn operation<'t>(event: &Event<'_, 't>) -> Option<&'t str> {

@@ -23,7 +23,8 @@ use base64::Engine;
 use model::Reason;
 
 use super::{Confidence, identity};
-use crate::json::Json;
+use crate::digits;
+use crate::json::{Json, NameHash, NameSet};
 use crate::rejection::Rejection;
 use crate::rows::Rows;
 
@@ -116,6 +117,8 @@ pub(super) fn list<'t>(json: Json<'t>) -> Result<impl Iterator<Item = Json<'t>>,
 pub(super) struct Attributes<'t> {
     /// In the order of their names: a resource with thousands is looked at for each of its items.
     list: Vec<Attribute<'t>>,
+    /// Most of a hundred names that are asked for are not there.
+    names: NameSet,
     /// An attribute that was read although it is given twice.
     twice: Cell<Option<&'t str>>,
     identity: OnceCell<String>,
@@ -144,7 +147,9 @@ impl<'t> Attributes<'t> {
         });
         let mut list: Vec<_> = pairs.chain(members).collect();
         list.sort_by_key(|attribute| attribute.name);
+        let hashes = list.iter().map(|attribute| hash_of(attribute.name));
         Self {
+            names: hashes.collect(),
             list,
             twice: Cell::new(None),
             identity: OnceCell::new(),
@@ -153,6 +158,13 @@ impl<'t> Attributes<'t> {
 
     /// Returns an attribute that says something.
     pub(super) fn get(&self, name: &str) -> Option<Json<'t>> {
+        self.named(name, hash_of(name))
+    }
+
+    fn named(&self, name: &str, hash: NameHash) -> Option<Json<'t>> {
+        if !self.names.may_have(hash) {
+            return None;
+        }
         let at = self.list.partition_point(|attribute| attribute.name < name);
         let from = self.list.get(at..).unwrap_or_default();
         let (first, rest) = from.split_first().filter(|(first, _)| first.name == name)?;
@@ -193,6 +205,10 @@ impl<'t> Attributes<'t> {
     }
 }
 
+fn hash_of(name: &str) -> NameHash {
+    NameHash::of(name.as_bytes())
+}
+
 /// Takes a value out of `{"stringValue": …}`; of a list it is the first, as captured headers are
 /// lists of one. Says whether there is more than one value in it.
 fn plain(value: Json<'_>) -> (Json<'_>, bool) {
@@ -226,9 +242,10 @@ impl<'t> Event<'_, 't> {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Json<'t>> {
-        let own = self.own.get(name);
-        own.or_else(|| self.around.scope.get(name))
-            .or_else(|| self.around.resource.get(name))
+        let hash = hash_of(name);
+        let own = self.own.named(name, hash);
+        own.or_else(|| self.around.scope.named(name, hash))
+            .or_else(|| self.around.resource.named(name, hash))
     }
 
     /// Returns the first of these attributes that the item itself has.
@@ -257,7 +274,7 @@ pub(super) fn hex_id(json: Json<'_>, bytes: usize) -> Option<String> {
         text.to_ascii_lowercase()
     } else {
         let padded = base64::engine::general_purpose::STANDARD.decode(text);
-        hex::encode(padded.ok().filter(|id| id.len() == bytes)?)
+        digits::hex(&padded.ok().filter(|id| id.len() == bytes)?)
     };
     hex.bytes().any(|digit| digit != b'0').then_some(hex)
 }

@@ -4,16 +4,22 @@
 //! It is told by a usage object with counts, or by names of token counts that the native event does
 //! not have. Nothing but the fields of the tables is kept, for the rest may be a prompt.
 
+mod names;
+
 use model::{CountField, FlagField, Quality, TextField};
+
+pub(crate) use names::KEYS;
+use names::*;
 
 use super::{Confidence, Decoder, Format};
 use crate::draft::Draft;
-use crate::json::{Json, Unit};
+use crate::json::{Json, NameSet, Path, Unit};
 use crate::mapping::{Mapping, Target, at};
 use crate::meaning::tokens::{Convention, Tokens};
 use crate::meaning::{caller, http, instant, usage};
 use crate::rejection::Rejection;
 use crate::rows::Rows;
+use crate::words::Words;
 
 pub(super) static DECODER: Decoder = Decoder {
     format: Format::Generic,
@@ -44,278 +50,26 @@ pub(super) static DECODER: Decoder = Decoder {
     decode,
 };
 
-/// Where the usage object is.
-const USAGE: &[&str] = &[
-    "usage",
-    "usageMetadata",
-    "usage_metadata",
-    "response.usage",
-    "response.usageMetadata",
-    "response.body.usage",
-    "response.body.usageMetadata",
-    "response_body.usage",
-    "responseBody.usage",
-    "body.usage",
-    "result.usage",
-    "message.usage",
-    "completion.usage",
-    "llm.usage",
-    "output.usage",
-];
-
-/// Token counts that stand in the event itself, under names that the native event does not have.
-const FLAT: &[&str] = &[
-    "prompt_tokens",
-    "completion_tokens",
-    "promptTokenCount",
-    "inputTokens",
-    "outputTokens",
-    "cache_read_input_tokens",
-    "cache_creation_input_tokens",
-];
-
-/// When it happened.
-const TIMES: &[&str] = &[
-    "time",
-    "timestamp",
-    "@timestamp",
-    "ts",
-    "event_time",
-    "eventTime",
-    "start_time",
-    "startTime",
-    "started_at",
-    "startedAt",
-    "request_time",
-    "requestTime",
-    "created_at",
-    "createdAt",
-    "created",
-    "date",
-    "response.created",
-    "response.created_at",
-    "response.createTime",
-];
-
-/// Where the key is, from the safest name to the last.
-pub(crate) const KEYS: &[&str] = &[
-    "api_key_id",
-    "apiKeyId",
-    "key_id",
-    "keyId",
-    "api_key_hash",
-    "key_hash",
-    "virtual_key",
-    "virtual_key_id",
-    "api_key",
-    "apiKey",
-    "key",
-    "authorization",
-    "headers.authorization",
-    "headers.Authorization",
-    "headers.x-api-key",
-    "request.headers.authorization",
-    "request.headers.Authorization",
-    "request.headers.x-api-key",
-];
-
-/// What is text, by the names it is found under; the first that is there.
-const TEXTS: &[(TextField, &[&str])] = &[
-    (
-        TextField::Id,
-        &[
-            "event_id",
-            "eventId",
-            "id",
-            "request_id",
-            "requestId",
-            "x-request-id",
-            "response.id",
-            "response.body.id",
-        ],
-    ),
-    (
-        TextField::Account,
-        &[
-            "account",
-            "account_id",
-            "accountId",
-            "tenant",
-            "tenant_id",
-            "tenantId",
-            "organization",
-            "organization_id",
-            "org_id",
-            "orgId",
-        ],
-    ),
-    (TextField::Project, &["project", "project_id", "projectId"]),
-    (
-        TextField::Workspace,
-        &["workspace", "workspace_id", "workspaceId"],
-    ),
-    (TextField::Team, &["team", "team_id", "teamId"]),
-    (TextField::Key, KEYS),
-    (
-        TextField::KeyAlias,
-        &[
-            "api_key_name",
-            "apiKeyName",
-            "key_name",
-            "keyName",
-            "key_alias",
-        ],
-    ),
-    (TextField::User, &["user_id", "userId", "user"]),
-    (
-        TextField::EndUser,
-        &["end_user", "endUser", "end_user_id", "customer_id"],
-    ),
-    (
-        TextField::Service,
-        &[
-            "service",
-            "service_name",
-            "serviceName",
-            "app",
-            "application",
-            "app_name",
-        ],
-    ),
-    (
-        TextField::Model,
-        &[
-            "response.model",
-            "response.body.model",
-            "response_model",
-            "model",
-            "model_name",
-            "modelName",
-            "modelVersion",
-            "modelId",
-            "model_id",
-            "response.modelVersion",
-        ],
-    ),
-    (
-        TextField::ModelRequested,
-        &[
-            "request.model",
-            "request.body.model",
-            "request_model",
-            "requested_model",
-        ],
-    ),
-    (
-        TextField::Deployment,
-        &["deployment", "deployment_id", "deployment_name"],
-    ),
-    (
-        TextField::Operation,
-        &["operation", "operation_name", "endpoint", "path"],
-    ),
-    (
-        TextField::Error,
-        &["error_code", "errorCode", "error.code", "error.type"],
-    ),
-    (TextField::Country, &["country", "country_code"]),
-    (
-        TextField::UserAgent,
-        &[
-            "user_agent",
-            "userAgent",
-            "user-agent",
-            "headers.user-agent",
-            "headers.User-Agent",
-            "request.headers.user-agent",
-            "request.user_agent",
-            "client.user_agent",
-        ],
-    ),
-    (TextField::Region, &["region", "location"]),
-    (
-        TextField::ServiceTier,
-        &[
-            "service_tier",
-            "usage.service_tier",
-            "response.service_tier",
-            "response.usage.service_tier",
-        ],
-    ),
-];
-
-const PROVIDERS: &[&str] = &[
-    "provider",
-    "provider_name",
-    "providerName",
-    "llm_provider",
-    "vendor",
-];
-const ADDRESSES: &[&str] = &[
-    "source_ip",
-    "sourceIp",
-    "client_ip",
-    "clientIp",
-    "ip",
-    "ip_address",
-    "ipAddress",
-    "remote_addr",
-    "remote_ip",
-    "client.ip",
-    "client.address",
-    "request.ip",
-    "request.client_ip",
-];
-const HOPS: &[&str] = &[
-    "x-forwarded-for",
-    "x_forwarded_for",
-    "headers.x-forwarded-for",
-    "headers.X-Forwarded-For",
-    "request.headers.x-forwarded-for",
-];
-const STATUSES: &[&str] = &[
-    "status_code",
-    "statusCode",
-    "http_status",
-    "response.status",
-    "response.status_code",
-    "response.statusCode",
-    "status",
-];
-const COSTS: &[&str] = &[
-    "cost_usd",
-    "costUsd",
-    "cost",
-    "total_cost",
-    "totalCost",
-    "usage.cost",
-    "response.usage.cost",
-];
-const LATENCIES: &[&str] = &[
-    "latency_ms",
-    "latencyMs",
-    "duration_ms",
-    "durationMs",
-    "response_time_ms",
-];
-
 fn signature(json: Json<'_>) -> Option<Confidence> {
-    let any = |names: &[&str]| names.iter().any(|name| json.get(name).exists());
+    let names = json.names();
+    let any = |paths: &[Path]| {
+        let mut found = paths.iter().filter_map(|path| path.find(json, &names));
+        found.any(Json::exists)
+    };
     // The native event's own names, beside a time that is called otherwise.
-    let like_native = || any(&["input_tokens", "output_tokens"]) && any(&TIMES[1..]);
+    let like_native = || any(COUNTS) && any(&TIMES[1..]);
     let flat = || any(FLAT) || (!json.has("time") && like_native());
-    (usage_object(json).is_some() || flat()).then_some(Confidence::Likely)
+    (usage_object(json, &names).is_some() || flat()).then_some(Confidence::Likely)
 }
 
 /// Returns the first usage object that counts anything.
-fn usage_object(json: Json<'_>) -> Option<Json<'_>> {
-    let mut objects = USAGE.iter().map(|path| at(json, path));
+fn usage_object<'t>(json: Json<'t>, names: &NameSet) -> Option<Json<'t>> {
+    const TOKEN: Words = Words::new(&["token"]);
+    const DETAIL: Words = Words::new(&["detail"]);
+    let mut objects = USAGE.iter().filter_map(|path| path.find(json, names));
     objects.find(|object| {
-        object.is_object()
-            && object.members().any(|(name, _)| {
-                let name = name.to_ascii_lowercase();
-                name.contains("token") && !name.contains("detail")
-            })
+        let mut members = object.members();
+        members.any(|(name, _)| TOKEN.are_in(name) && !DETAIL.are_in(name))
     })
 }
 
@@ -323,7 +77,12 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
     let choice = rows.choice;
     let mapping = choice.and_then(|choice| choice.mapping());
     let mut draft = Draft::call();
-    let from = Aliases { json, mapping };
+    let names = json.names();
+    let from = Aliases {
+        json,
+        names: &names,
+        mapping,
+    };
     if let Some(time) = from.find(Target::Time, TIMES) {
         draft.time(time)?;
     }
@@ -347,7 +106,7 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
         FlagField::Stream,
         json.first(&["stream", "is_stream", "isStream"]),
     );
-    let mut tokens = match usage_object(json) {
+    let mut tokens = match usage_object(json, &names) {
         Some(object) => usage::read(object)?,
         None => usage::read(json)?,
     };
@@ -367,15 +126,18 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
 /// Where to look for a field: at the place that the settings name, or else under its aliases.
 struct Aliases<'m, 't> {
     json: Json<'t>,
+    names: &'m NameSet,
     mapping: Option<&'m Mapping>,
 }
 
 impl<'t> Aliases<'_, 't> {
-    fn find(&self, target: Target, aliases: &[&str]) -> Option<Json<'t>> {
+    fn find(&self, target: Target, aliases: &[Path]) -> Option<Json<'t>> {
         if self.mapping.is_some_and(|mapping| mapping.covers(target)) {
             return None;
         }
-        let mut values = aliases.iter().map(|path| at(self.json, path));
+        let mut values = aliases
+            .iter()
+            .filter_map(|path| path.find(self.json, self.names));
         values.find(|value| value.label().is_some())
     }
 }

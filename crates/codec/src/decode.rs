@@ -51,6 +51,8 @@ pub struct Codec {
 pub(crate) struct TopicChoice {
     format: Option<Format>,
     mapping: Option<Mapping>,
+    account: Option<String>,
+    is_counted_elsewhere: bool,
 }
 
 impl TopicChoice {
@@ -64,6 +66,18 @@ impl TopicChoice {
         self.format
     }
 
+    /// Says of a row what the settings say of all of its topic.
+    fn fill<'r>(&'r self, row: &mut UsageRow<'r>) {
+        if let Some(account) = &self.account
+            && row.text(TextField::Account).is_none()
+        {
+            row.set_text(TextField::Account, account.as_str());
+        }
+        if self.is_counted_elsewhere {
+            row.quality.insert(Quality::COUNTED_ELSEWHERE);
+        }
+    }
+
     /// Returns where the fields of the topic's own JSON are.
     pub(crate) fn mapping(&self) -> Option<&Mapping> {
         self.mapping.as_ref()
@@ -71,8 +85,10 @@ impl TopicChoice {
 }
 
 /// Where a row comes from.
-pub(crate) struct Place<'p> {
+pub(crate) struct Place<'p, 'c> {
     pub(crate) position: &'p Position,
+    /// What the settings say of its topic.
+    pub(crate) choice: Option<&'c TopicChoice>,
     pub(crate) record_time: Option<Timestamp>,
     /// The place among what has the same id, counted from 0.
     pub(crate) element: usize,
@@ -127,6 +143,26 @@ impl Codec {
             let choice = topics.entry(topic).or_default();
             choice.format = Some(Format::Generic);
             choice.mapping = Some(mapping);
+        }
+        self
+    }
+
+    /// Says whose the events of these topics are that do not say it themselves: reports of a
+    /// provider are of one organisation, and do not name it.
+    pub fn with_accounts(mut self, accounts: impl IntoIterator<Item = (String, String)>) -> Self {
+        let topics = Arc::make_mut(&mut self.topics);
+        for (topic, account) in accounts {
+            topics.entry(topic).or_default().account = Some(account);
+        }
+        self
+    }
+
+    /// Says which topics report what another one reports too: their rows are kept, with the
+    /// quality `counted_elsewhere`, and are not counted.
+    pub fn with_counted_elsewhere(mut self, topics: impl IntoIterator<Item = String>) -> Self {
+        let choices = Arc::make_mut(&mut self.topics);
+        for topic in topics {
+            choices.entry(topic).or_default().is_counted_elsewhere = true;
         }
         self
     }
@@ -217,6 +253,7 @@ impl Codec {
             let look = Redactor::needs_look(record.payload);
             let place = Place {
                 position: &position,
+                choice,
                 record_time: record.time.and_then(|time| time.in_range().ok()),
                 element: 0,
                 id: None,
@@ -241,9 +278,12 @@ impl Codec {
         &'r self,
         row: &mut UsageRow<'r>,
         look: bool,
-        place: &Place<'_>,
+        place: &Place<'_, 'r>,
         sink: &mut dyn EventSink,
     ) {
+        if let Some(choice) = place.choice {
+            choice.fill(row);
+        }
         if row.text(TextField::Id).is_none() {
             let id = place.id.map(str::to_owned);
             if id.is_none() {

@@ -7,7 +7,6 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::Redactor;
-use crate::digits;
 use crate::randomness::holds_random;
 
 /// The secret of an installation that makes its fingerprints useless elsewhere.
@@ -76,9 +75,7 @@ impl FingerprintSecret {
             Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of every length");
         mac.update(value.as_bytes());
         let digest = mac.finalize().into_bytes();
-        let mut fingerprint = String::from("fp:");
-        digits::push_hex(&mut fingerprint, digest.get(..8).unwrap_or_default());
-        fingerprint
+        format!("fp:{}", hex::encode(digest.get(..8).unwrap_or_default()))
     }
 }
 

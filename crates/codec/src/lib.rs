@@ -31,7 +31,6 @@
 mod dead_letter;
 mod decode;
 mod depth;
-mod digits;
 mod draft;
 mod envelope;
 mod fingerprint;

@@ -159,6 +159,7 @@ impl<'w> Rows<'w> {
         }
         let place = Place {
             position: &self.position,
+            choice: self.choice,
             record_time: self.record_time(),
             element: match &self.context.id {
                 Some(_) => self.elements - self.context.first_element,

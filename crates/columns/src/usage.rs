@@ -67,6 +67,7 @@ pub fn usage_schema() -> SchemaRef {
 const TEXT_AT: usize = 4;
 const COUNT_AT: usize = TEXT_AT + TextField::ALL.len();
 const COST_AT: usize = COUNT_AT + CountField::ALL.len() + FlagField::ALL.len();
+const QUALITY_AT: usize = COST_AT + 2;
 const OFFSET_AT: usize = COST_AT + 1 + 3 + 2;
 
 /// Usage rows of one partition as columns, and the offsets they cover.
@@ -140,6 +141,11 @@ impl UsageBatch {
         self.columns
             .column(COUNT_AT + CountField::ALL.len() + field as usize)
             .as_boolean()
+    }
+
+    /// Returns the words of quality, separated by commas.
+    pub fn quality(&self) -> &StringArray {
+        self.columns.column(QUALITY_AT).as_string::<i32>()
     }
 
     /// Returns the costs in nano-dollars.

@@ -93,6 +93,8 @@ pub struct Vitals {
     /// Billing lines that are no usage, cover more than a day, or are alone in being far ahead:
     /// they feed no ledger.
     pub not_billed: u64,
+    /// Rows of topics that report what others report too.
+    pub counted_elsewhere: u64,
     /// Everything before it has been seen, lateness allowed for; `None` before the first row.
     pub watermark: Option<Timestamp>,
 }
@@ -125,6 +127,7 @@ pub struct PartitionDetector {
     too_late: u64,
     without_key: u64,
     not_billed: u64,
+    counted_elsewhere: u64,
     /// Roll-ups that may be sent again.
     restated: Restated,
     /// Usage without a key: the same detector, with scopes in place of keys, and a state of its
@@ -167,6 +170,7 @@ impl PartitionDetector {
             too_late: 0,
             without_key: 0,
             not_billed: 0,
+            counted_elsewhere: 0,
             restated: Restated::default(),
             without: None,
             unkeyed: Unkeyed::default(),
@@ -201,6 +205,7 @@ impl PartitionDetector {
             too_late,
             without_key,
             not_billed,
+            counted_elsewhere,
             restated,
             without,
             unkeyed,
@@ -226,6 +231,7 @@ impl PartitionDetector {
         archive.value("too_late", too_late)?;
         archive.value("without_key", without_key)?;
         archive.value("not_billed", not_billed)?;
+        archive.value("counted_elsewhere", counted_elsewhere)?;
         archive.part("restated", |archive| restated.archive(archive))?;
         archive.value("billed", billed)?;
         archive.value("billed_ahead", billed_ahead)?;
@@ -268,6 +274,7 @@ impl PartitionDetector {
             too_late: self.too_late + self.without.as_ref().map_or(0, |without| without.too_late),
             without_key: self.without_key,
             not_billed: self.not_billed,
+            counted_elsewhere: self.counted_elsewhere,
             watermark: self
                 .newest
                 .map(|newest| newest.plus(-ALLOWED_LATENESS_MILLIS)),
@@ -305,6 +312,10 @@ impl PartitionDetector {
     pub fn observe(&mut self, usage_batch: &UsageBatch, findings: &mut dyn Findings) {
         let rows = Rows::new(usage_batch);
         for row in 0..rows.len() {
+            if rows.is_counted_elsewhere(row) {
+                self.counted_elsewhere += 1;
+                continue;
+            }
             if rows.is_bill(row) {
                 self.bill(usage_batch, row);
                 continue;

@@ -8,6 +8,9 @@ use crate::scope::Scope;
 use crate::tally::Call;
 use crate::windows::Amounts;
 
+/// The word of quality of what another topic reports too.
+const COUNTED_ELSEWHERE: &str = "counted_elsewhere";
+
 /// What a row's usage is counted for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Subject<'a> {
@@ -48,6 +51,7 @@ pub(crate) struct Rows<'b> {
     status: Counts<'b>,
     asn: Counts<'b>,
     costs: &'b Decimal128Array,
+    quality: Option<&'b StringArray>,
     has_spans: bool,
 }
 
@@ -56,6 +60,7 @@ impl<'b> Rows<'b> {
         let texts = |field| Texts::new(usage_batch.text(field));
         let counts = |field| Counts::new(usage_batch.count(field));
         let aggregate = usage_batch.flag(FlagField::Aggregate);
+        let quality = usage_batch.quality();
         let columns = usage_batch.columns();
         let has_any = |at: usize| columns.column(at).null_count() < usage_batch.rows();
         Self {
@@ -80,6 +85,7 @@ impl<'b> Rows<'b> {
             status: counts(CountField::Status),
             asn: counts(CountField::Asn),
             costs: usage_batch.costs(),
+            quality: (quality.null_count() < quality.len()).then_some(quality),
             // Start and end of a roll-up stand beside the time of the event.
             has_spans: has_any(1) || has_any(2),
         }
@@ -102,6 +108,15 @@ impl<'b> Rows<'b> {
         let start = self.usage_batch.span_start(row);
         let end = self.usage_batch.span_end(row);
         (start.map(Timestamp::millis), end.map(Timestamp::millis))
+    }
+
+    /// Returns whether another topic reports what a row says: it is counted there.
+    pub(crate) fn is_counted_elsewhere(&self, row: usize) -> bool {
+        let quality = self.quality.filter(|quality| !quality.is_null(row));
+        quality.is_some_and(|quality| {
+            let mut words = quality.value(row).split(',');
+            words.any(|word| word == COUNTED_ELSEWHERE)
+        })
     }
 
     /// Returns whether a row is a billing line.

@@ -40,7 +40,7 @@ pub enum TopicConfig {
     Table(TopicTable),
 }
 
-/// A topic and the format of its records.
+/// A topic, and what is so of all of its records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TopicTable {
@@ -49,6 +49,17 @@ pub struct TopicTable {
     /// The name of the format; without it each record is looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
+    /// Whose the events are that do not say it: the `account` of each of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// False where another topic reports the same calls: what this one says is kept, and
+    /// counted in no sum and no baseline. Default true.
+    #[serde(default = "counted", skip_serializing_if = "Clone::clone")]
+    pub counts: bool,
+}
+
+fn counted() -> bool {
+    true
 }
 
 impl TopicConfig {
@@ -57,6 +68,22 @@ impl TopicConfig {
         match self {
             Self::Name(name) => name,
             Self::Table(table) => &table.name,
+        }
+    }
+
+    /// Returns the account of events that do not say one, where it is set.
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Self::Name(_) => None,
+            Self::Table(table) => table.account.as_deref(),
+        }
+    }
+
+    /// Returns whether what it says is counted.
+    pub fn counts(&self) -> bool {
+        match self {
+            Self::Name(_) => true,
+            Self::Table(table) => table.counts,
         }
     }
 

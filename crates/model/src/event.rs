@@ -184,8 +184,10 @@ impl Quality {
     pub const LATE: Quality = Quality(128);
     /// The event had no time; that of its envelope or record stands for it.
     pub const TIME_FALLBACK: Quality = Quality(256);
+    /// Another topic reports the same usage; it feeds no baseline and no sum.
+    pub const COUNTED_ELSEWHERE: Quality = Quality(512);
 
-    const WORDS: [(Quality, &'static str); 9] = [
+    const WORDS: [(Quality, &'static str); 10] = [
         (Self::CLOCK_SKEW, "clock_skew"),
         (Self::TRUNCATED, "truncated"),
         (Self::REDACTED, "redacted"),
@@ -195,6 +197,7 @@ impl Quality {
         (Self::TOTAL_MISMATCH, "total_mismatch"),
         (Self::LATE, "late"),
         (Self::TIME_FALLBACK, "time_fallback"),
+        (Self::COUNTED_ELSEWHERE, "counted_elsewhere"),
     ];
 
     /// Adds a word to the set.

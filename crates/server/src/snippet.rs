@@ -56,7 +56,7 @@ pub(crate) fn reproduce(alert: &Alert) -> String {
     conditions.push(format!("event_time >= {}", sql_time(alert.window_start)));
     conditions.push(format!("event_time < {}", sql_time(alert.window_end)));
     format!(
-        "SELECT {sum} AS observed\nFROM usage_events\nWHERE {};",
+        "SELECT {sum} AS observed\nFROM v_usage_latest\nWHERE {};",
         conditions.join("\n  AND ")
     )
 }

@@ -18,9 +18,17 @@ pub(crate) fn codec(config: &Config) -> Result<Codec, ConfigError> {
         let format: Format = topic.format()?.parse().ok()?;
         Some((topic.name().to_owned(), format))
     });
+    let topics = || config.kafka.topics.iter();
+    let accounts = topics().filter_map(|topic| {
+        let account = topic.account()?.to_owned();
+        Some((topic.name().to_owned(), account))
+    });
+    let elsewhere = topics().filter(|topic| !topic.counts());
     let mut codec = Codec::new(FingerprintSecret::public_test_secret())
         .with_networks(networks::open(config)?)
         .with_formats(formats)
+        .with_accounts(accounts)
+        .with_counted_elsewhere(elsewhere.map(|topic| topic.name().to_owned()))
         .with_mappings(config.formats.mappings.clone());
     if let Some(names) = &config.formats.key_attributes {
         codec = codec.with_key_attributes(names.iter().cloned());

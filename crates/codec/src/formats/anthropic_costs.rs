@@ -77,6 +77,7 @@ fn read<'t>(
     // A credit stands beside the usage that it is for, under the same dimensions.
     parts.push(if credit { "credit" } else { "usage" });
     draft.set(TextField::Id, identity::of_line("anthropic.costs", &parts));
+    draft.text(TextField::Account, result.get("organization_id"));
     rows.push(result, draft)
 }
 

@@ -2,8 +2,6 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::digits;
-
 /// How much of each end of a part is looked at, in bytes; the longest names are ARNs of 2 KiB.
 const MAX_END_BYTES: usize = 4096;
 
@@ -34,9 +32,6 @@ pub(super) fn of_line(format: &str, parts: &[&str]) -> String {
         }
     }
     let digest = Sha256::digest(&line);
-    let mut id = String::with_capacity(format.len() + 33);
-    id.push_str(format);
-    id.push(':');
-    digits::push_hex(&mut id, digest.get(..16).unwrap_or_default());
-    id
+    let digest = digest.get(..16).unwrap_or_default();
+    format!("{format}:{}", hex::encode(digest))
 }

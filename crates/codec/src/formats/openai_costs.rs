@@ -68,5 +68,6 @@ fn read<'t>(rows: &mut Rows<'_>, bounds: Bounds<'t>, result: Json<'t>) -> Result
     // A credit stands beside the usage that it is for, under the same dimensions.
     parts.push(if credit { "credit" } else { "usage" });
     draft.set(TextField::Id, identity::of_line("openai.costs", &parts));
+    draft.text(TextField::Account, result.get("organization_id"));
     rows.push(result, draft)
 }

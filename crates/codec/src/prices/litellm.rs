@@ -14,7 +14,6 @@ use sha2::{Digest, Sha256};
 
 use super::rates::{CLASSES, Class, ClassRates, Rates, complete};
 use super::{PricesError, Tier, names};
-use crate::digits;
 use crate::meaning::provider;
 
 /// The models of a file.
@@ -69,7 +68,7 @@ impl Overrides {
         if models.is_empty() {
             return Err(PricesError::Empty);
         }
-        let digest = digits::hex(&Sha256::digest(text.as_bytes()));
+        let digest = hex::encode(&Sha256::digest(text.as_bytes()));
         Ok(Self {
             models,
             hash: digest.get(..12).unwrap_or_default().to_owned(),

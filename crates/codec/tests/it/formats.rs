@@ -277,6 +277,34 @@ fn the_settings_win_over_what_a_record_looks_like() {
 }
 
 #[test]
+fn a_topic_says_whose_events_are_that_do_not_say_it_and_where_they_are_counted() {
+    let topic = || "usage".to_owned();
+    let codec = codec()
+        .with_accounts([(topic(), "acme".to_owned())])
+        .with_counted_elsewhere([topic()]);
+    let bucket = r#"{"object":"bucket","start_time":1777852800,"end_time":1777856400,"results":[
+        {"object":"organization.usage.completions.result","num_model_requests":3,"api_key_id":"key_1"},
+        {"object":"organization.usage.completions.result","num_model_requests":4,"organization_id":"org-1"}]}"#;
+    let native = r#"{"time":"2026-05-04T12:00:00Z","requests":1}"#;
+    let named = r#"{"time":"2026-05-04T12:00:00Z","requests":1,"account":"other"}"#;
+    for (record, accounts) in [
+        (bucket, &["acme", "org-1"][..]),
+        (native, &["acme"]),
+        (named, &["other"]),
+    ] {
+        let (_, sink) = decode(&codec, record.as_bytes());
+        let rows: Vec<_> = sink.rows.iter().map(|(_, row)| row).collect();
+        let found: Vec<_> = rows.iter().map(|row| row["account"].as_str()).collect();
+        let expected: Vec<_> = accounts.iter().copied().map(Some).collect();
+        assert_eq!(found, expected, "{record}");
+        for row in rows {
+            let words = row["quality"].as_array().unwrap();
+            assert!(words.contains(&"counted_elsewhere".into()), "{row}");
+        }
+    }
+}
+
+#[test]
 fn a_mapping_says_where_things_are() {
     let mapping: Mapping = serde_json::from_str(
         r#"{

@@ -53,6 +53,21 @@ fn extra(seconds: i64, minutes: i64, change: impl Fn(&mut Call)) -> Vec<Call> {
         .collect()
 }
 
+#[test]
+fn what_another_topic_reports_too_is_counted_there_and_only_there() {
+    let spike = |elsewhere: bool| {
+        extra(5, 60, |call| {
+            call.address = STRANGER;
+            call.counted_elsewhere = elsewhere;
+        })
+    };
+    let inventory = Inventory::default();
+    assert!(!run(&inventory, joined(steady(), spike(false))).is_empty());
+    let (alerts, detector) = run_with(&inventory, joined(steady(), spike(true)));
+    assert!(alerts.is_empty(), "{alerts:?}");
+    assert_eq!(detector.vitals().counted_elsewhere, 720);
+}
+
 fn joined(mut calls: Vec<Call>, more: Vec<Call>) -> Vec<Call> {
     calls.extend(more);
     calls

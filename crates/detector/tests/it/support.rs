@@ -2,7 +2,8 @@
 
 use columns::{UsageBatch, UsageBatchBuilder};
 use model::{
-    CountField, EventSink, FlagField, Nanos, Partition, Position, TextField, Timestamp, UsageRow,
+    CountField, EventSink, FlagField, Nanos, Partition, Position, Quality, TextField, Timestamp,
+    UsageRow,
 };
 
 /// One call or roll-up.
@@ -20,6 +21,7 @@ pub(crate) struct Call {
     pub(crate) id: Option<&'static str>,
     pub(crate) project: &'static str,
     pub(crate) aggregate: bool,
+    pub(crate) counted_elsewhere: bool,
 }
 
 impl Call {
@@ -37,6 +39,7 @@ impl Call {
             id: None,
             project: "",
             aggregate: false,
+            counted_elsewhere: false,
         }
     }
 }
@@ -78,6 +81,9 @@ pub(crate) fn batch(calls: &[Call]) -> UsageBatch {
             if !value.is_empty() {
                 row.set_text(field, value);
             }
+        }
+        if call.counted_elsewhere {
+            row.quality.insert(Quality::COUNTED_ELSEWHERE);
         }
         if call.aggregate {
             row.flags[FlagField::Aggregate as usize] = Some(true);

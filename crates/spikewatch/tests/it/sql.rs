@@ -149,6 +149,34 @@ fn bucket(requests: u64) -> Value {
 }
 
 #[test]
+fn a_call_that_two_topics_report_counts_once_and_a_report_has_its_account() {
+    let Some(tools) = tools("a_call_that_two_topics_report_counts_once") else {
+        return;
+    };
+    let broker = Broker::start(&tools);
+    let instance = Instance::new(&broker, "");
+    let config = std::fs::read_to_string(instance.config()).unwrap();
+    let topics = "topics = [{ name = \"gateway\", counts = false }, \
+                  { name = \"usage\", account = \"acme\" }]";
+    let config = config.replace("topics = [\"usage\"]", topics);
+    std::fs::write(instance.config(), config).unwrap();
+    let calls = usage("acme", 2);
+    let file = instance.folder().join("calls.jsonl");
+    write_lines(&file, &calls);
+    broker.produce("gateway", 2, &file);
+    produce(&broker, &instance, &[bucket(130)]);
+    instance.run_until_end();
+    let sums = |table: &str| {
+        let sql = format!("SELECT account, topic, count(*) FROM {table} GROUP BY ALL ORDER BY 2");
+        instance.sql(&sql)
+    };
+    let counted = "acme,usage,1";
+    assert_eq!(sums("v_usage_latest"), counted);
+    let both = format!("acme,gateway,{}\n{counted}", calls.len());
+    assert_eq!(sums("usage_events"), both);
+}
+
+#[test]
 fn a_bucket_that_was_sent_again_counts_once_in_the_view_and_each_time_in_the_table() {
     let Some(tools) = tools("a_bucket_that_was_sent_again_counts_once_in_the_view") else {
         return;

@@ -23,7 +23,6 @@ use base64::Engine;
 use model::Reason;
 
 use super::{Confidence, identity};
-use crate::digits;
 use crate::json::{Json, NameHash, NameSet};
 use crate::rejection::Rejection;
 use crate::rows::Rows;
@@ -274,7 +273,7 @@ pub(super) fn hex_id(json: Json<'_>, bytes: usize) -> Option<String> {
         text.to_ascii_lowercase()
     } else {
         let padded = base64::engine::general_purpose::STANDARD.decode(text);
-        digits::hex(&padded.ok().filter(|id| id.len() == bytes)?)
+        hex::encode(&padded.ok().filter(|id| id.len() == bytes)?)
     };
     hex.bytes().any(|digit| digit != b'0').then_some(hex)
 }

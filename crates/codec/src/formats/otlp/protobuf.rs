@@ -10,7 +10,6 @@
 use std::fmt::Write;
 
 use super::super::Format;
-use crate::digits;
 
 /// The deepest nesting of messages that is read.
 const MAX_DEPTH: usize = 48;
@@ -327,7 +326,7 @@ impl Writer {
             (Kind::Text, Value::Bytes(bytes)) => {
                 self.text(std::str::from_utf8(bytes).map_err(|_| Fault::Text)?);
             }
-            (Kind::Id(_), Value::Bytes(bytes)) => self.text(&digits::hex(bytes)),
+            (Kind::Id(_), Value::Bytes(bytes)) => self.text(&hex::encode(bytes)),
             (Kind::Bool, Value::Varint(number)) => {
                 self.json
                     .push_str(if number == 0 { "false" } else { "true" });

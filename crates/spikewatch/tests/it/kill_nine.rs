@@ -68,7 +68,7 @@ fn whole_history(instance: &Instance) -> String {
     instance.sql("SELECT * FROM usage_events ORDER BY topic, \"partition\", \"offset\"")
 }
 
-fn messages(instance: &Instance) -> Vec<Delivery> {
+pub(crate) fn messages(instance: &Instance) -> Vec<Delivery> {
     let incidents: Vec<IncidentId> = instance
         .incidents()
         .iter()
@@ -132,17 +132,7 @@ fn kill_nine_leaves_no_trace() {
     );
     let after = killed.alerts();
     let (names_after, names) = (incident_names(&after), incident_names(&alerts));
-    assert_eq!(ids(&after), ids(&alerts));
-    assert_eq!(after.len(), ids(&alerts).len(), "each once");
-    for (after, before) in after.iter().zip(&alerts) {
-        let fields = before.as_object().unwrap().keys();
-        let differing: Vec<String> = fields
-            .filter(|name| name.as_str() != "incident_id" && after[*name] != before[*name])
-            .map(|name| format!("{name}: {} instead of {}", after[name], before[name]))
-            .collect();
-        let id = &before["alert_id"];
-        assert!(differing.is_empty(), "{id}: {differing:#?}");
-    }
+    assert_same_alerts(&after, &alerts);
     assert_eq!(
         incidents(&killed, &names_after),
         incidents(&calm, &names),
@@ -168,6 +158,21 @@ fn kill_nine_leaves_no_trace() {
         (sent_calmly..=sent_calmly + 1).contains(&sent),
         "{sent} instead of {sent_calmly}"
     );
+}
+
+/// The same alerts, each once, with the same content; the incidents' names aside.
+pub(crate) fn assert_same_alerts(after: &[Value], before: &[Value]) {
+    assert_eq!(ids(after), ids(before));
+    assert_eq!(after.len(), ids(before).len(), "each once");
+    for (after, before) in after.iter().zip(before) {
+        let fields = before.as_object().unwrap().keys();
+        let differing: Vec<String> = fields
+            .filter(|name| name.as_str() != "incident_id" && after[*name] != before[*name])
+            .map(|name| format!("{name}: {} instead of {}", after[name], before[name]))
+            .collect();
+        let id = &before["alert_id"];
+        assert!(differing.is_empty(), "{id}: {differing:#?}");
+    }
 }
 
 fn ids(alerts: &[Value]) -> BTreeSet<String> {

@@ -13,6 +13,7 @@ mod malformed;
 mod networks;
 mod real_trace;
 mod secrets;
+mod soak;
 mod sql;
 mod story;
 mod support;

@@ -45,6 +45,24 @@ impl Broker {
         panic!("the broker does not start; see noida-db");
     }
 
+    /// Ends it in peace, so that it saves what it has, and starts it again at the same address.
+    pub(crate) fn restart(&mut self) {
+        let group = format!("-{}", self.child.id());
+        let ended = Command::new("kill")
+            .args(["-s", "TERM", "--", &group])
+            .status();
+        assert!(ended.unwrap().success());
+        self.child.wait().unwrap();
+        let address: SocketAddr = self.address.parse().unwrap();
+        eventually("the broker to be gone", || {
+            TcpStream::connect(address).is_err().then_some(())
+        });
+        self.child = start(&self.tools, self.folder.path(), address.port());
+        eventually("the broker to listen again", || {
+            TcpStream::connect(address).is_ok().then_some(())
+        });
+    }
+
     fn python(&self, name: &str, topic: &str) -> Command {
         let mut command = Command::new(self.tools.join("bin/python"));
         command

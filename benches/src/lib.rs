@@ -4,6 +4,7 @@
 //! variants in turns within one run (A B A B …): absolute figures drift from machine to
 //! machine and from minute to minute, ratios of one run much less. See `benches/README.md`.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use model::{Partition, Records};
@@ -72,6 +73,40 @@ pub fn simulated_records(limit: usize) -> Records {
         records.push(offset, None, &line);
     }
     records
+}
+
+/// Deals records out to partitions, a key's events to one of them, in batches that come in turns.
+///
+/// # Panics
+/// When a record names no key.
+pub fn partitioned(records: &Records, partitions: usize, batch: usize) -> VecDeque<Records> {
+    let key_of = |payload: &[u8]| {
+        let marker = br#""key":"key_"#;
+        let at = payload
+            .windows(marker.len())
+            .position(|part| part == marker);
+        let digits = &payload[at.expect("each event has a key") + marker.len()..];
+        let value = |digit: &u8| usize::from(digit - b'0');
+        digits
+            .iter()
+            .take(6)
+            .fold(0, |key, digit| key * 10 + value(digit))
+    };
+    let new = |number: usize, offset| Records::new(Partition::new("usage", number as i32), offset);
+    let mut open: Vec<Records> = (0..partitions).map(|number| new(number, 0)).collect();
+    let mut offsets = vec![0; partitions];
+    let mut batches = VecDeque::new();
+    for record in records.iter() {
+        let number = key_of(record.payload) % partitions;
+        open[number].push(offsets[number], record.time, record.payload);
+        offsets[number] += 1;
+        if open[number].len() == batch {
+            let full = std::mem::replace(&mut open[number], new(number, offsets[number]));
+            batches.push_back(full);
+        }
+    }
+    batches.extend(open.into_iter().filter(|records| !records.is_empty()));
+    batches
 }
 
 /// Returns events of `keys` keys whose popularity follows Zipf's law with s = 1.1, in order of

@@ -4,8 +4,8 @@
 //! A small one runs with the other tests. The large one, five million events and a hundred kills:
 //!
 //! ```sh
-//! SPIKEWATCH_SOAK_SCALE=35 SPIKEWATCH_SOAK_KILLS=100 SPIKEWATCH_SOAK_RESTARTS=5 \\
-//!   ./scripts/test --no-capture -E 'test(soak)'
+//! SPIKEWATCH_SOAK_SCALE=35 SPIKEWATCH_SOAK_KILLS=100 SPIKEWATCH_SOAK_RESTARTS=5 \
+//!   SPIKEWATCH_TEST_PATIENCE_SECS=900 ./scripts/test --no-capture -E 'test(soak)'
 //! ```
 //!
 //! `SPIKEWATCH_SOAK_SEED` is the seed of the moments; it is printed.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::wait::PATIENCE;
+use super::wait::patience;
 
 /// Returns the binary under test with nothing from the environment it could trip over.
 pub(crate) fn program(home: &Path) -> Command {
@@ -107,7 +107,7 @@ impl Running {
             if let Some(status) = self.ended() {
                 break status;
             }
-            assert!(since.elapsed() < PATIENCE, "no end: {}", self.stderr());
+            assert!(since.elapsed() < patience(), "no end: {}", self.stderr());
             std::thread::sleep(Duration::from_millis(2));
         };
         Outcome {

@@ -272,12 +272,12 @@ impl Run {
     /// there at start is read and worked on.
     async fn look_whether_caught_up(&mut self, ended: bool) -> Result<(), Error> {
         let was = self.vitals.caught_up.load(Ordering::Relaxed);
-        let Some(workers) = self.workers.as_mut().filter(|workers| workers.is_idle()) else {
-            return Ok(());
-        };
         if (was && !ended) || !self.source.caught_up() {
             return Ok(());
         }
+        // Under load there is always something in work: it is not waited for a pause.
+        self.drain().await?;
+        let workers = self.workers.as_mut().ok_or(Error::StageEnded)?;
         let alerts = workers.catch_up();
         self.record(&alerts).await?;
         if !was {

@@ -7,7 +7,7 @@ use columns::SnapshotError;
 use detector::{Archive, Campaigns, DetectorConfig, KeyDirectory, Ledgers, Standing};
 use model::{Alert, Partition, Timestamp};
 
-use crate::stage::{Standpoint, ToJoin};
+use crate::stage::{Shown, Standpoint};
 
 /// The one place that sees all partitions. They are heard in the order in which their records
 /// were read, whichever of them is ready first.
@@ -34,7 +34,7 @@ impl Joint {
         &mut self,
         partition: &Partition,
         alerts: &[Alert],
-        shown: ToJoin,
+        shown: Shown,
     ) -> Vec<Alert> {
         self.ledgers.hear(alerts);
         self.campaigns.take(shown.signs);

@@ -30,7 +30,7 @@ pub struct Staged {
 
 /// What a batch leaves to be joined with what other partitions show.
 #[derive(Debug)]
-pub(crate) struct ToJoin {
+pub(crate) struct Shown {
     pub(crate) signs: Vec<Sign>,
     pub(crate) unkeyed: Unkeyed,
     pub(crate) standpoint: Standpoint,
@@ -71,7 +71,7 @@ impl Stage {
     }
 
     /// Carries records through.
-    pub(crate) fn process(&mut self, records: &Records) -> (Staged, ToJoin) {
+    pub(crate) fn process(&mut self, records: &Records) -> (Staged, Shown) {
         let partition = records.partition();
         let first = records.iter().next();
         let start_offset = first.map_or(records.next_offset(), |record| record.offset);
@@ -102,14 +102,14 @@ impl Stage {
             sightings,
             duplicates: self.dedup.repeats() - duplicates_before,
         };
-        (staged, self.to_join())
+        (staged, self.take_shown())
     }
 
     /// Judges what is still open, at the end of a backtest.
-    pub(crate) fn finish(&mut self) -> (Vec<Alert>, Vec<Anomaly>, ToJoin) {
+    pub(crate) fn finish(&mut self) -> (Vec<Alert>, Vec<Anomaly>, Shown) {
         let mut found = self.found();
         self.detector.finish(&mut found);
-        (found.alerts, found.scores, self.to_join())
+        (found.alerts, found.scores, self.take_shown())
     }
 
     /// Takes another inventory; what is judged from now on follows it.
@@ -137,8 +137,8 @@ impl Stage {
         self.detector.archive(archive)
     }
 
-    fn to_join(&mut self) -> ToJoin {
-        ToJoin {
+    fn take_shown(&mut self) -> Shown {
+        Shown {
             signs: self.detector.take_signs(),
             unkeyed: self.detector.take_unkeyed(),
             standpoint: self.standpoint(),

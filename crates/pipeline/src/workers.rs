@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use model::{Alert, Partition, Records, Timestamp};
 use tokio::sync::oneshot;
 
-use crate::stage::{Stage, Staged, ToJoin};
+use crate::stage::{Shown, Stage, Staged};
 use crate::{Error, Stages};
 
 /// Batches that one thread may have before it, beside the one it is working on.
@@ -31,7 +31,7 @@ pub(crate) struct Done {
     pub(crate) records: u64,
     pub(crate) bytes: u64,
     pub(crate) staged: Staged,
-    shown: ToJoin,
+    shown: Shown,
 }
 
 struct Worker {

@@ -68,7 +68,7 @@ impl Overrides {
         if models.is_empty() {
             return Err(PricesError::Empty);
         }
-        let digest = hex::encode(&Sha256::digest(text.as_bytes()));
+        let digest = hex::encode(Sha256::digest(text.as_bytes()));
         Ok(Self {
             models,
             hash: digest.get(..12).unwrap_or_default().to_owned(),

@@ -1,7 +1,9 @@
 //! State that went through a snapshot is the state that it was.
 
+use std::path::Path;
+
 use columns::SnapshotError;
-use detector::{Archive, Dedup, PartitionDetector};
+use detector::{Archive, Dedup, PartitionDetector, STATE_VERSION};
 use model::{Alert, Timestamp};
 
 use crate::bound;
@@ -125,4 +127,38 @@ fn repeats_are_known_after_a_restart() {
     let mut detector = bound::detector(bound::ROOM);
     let error = restored(&bytes, |archive| detector.archive(archive)).expect_err("not its file");
     assert!(matches!(error, SnapshotError::Version(_)), "{error}");
+}
+
+/// A snapshot of this version of the state, made when the version began: a change of what is
+/// kept that does not read it any more needs another `STATE_VERSION`, and another file.
+/// `UPDATE_FIXTURES=1` writes one that is not there.
+#[test]
+fn a_snapshot_of_this_version_is_read_and_written_as_it_was() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!(
+        "../../fixtures/snapshots/v{STATE_VERSION}/partition.state"
+    ));
+    let mut calls = steady_weeks("key_1", 4);
+    calls.extend(without_key(steady_weeks("key_2", 4), "checkout"));
+    calls.extend(abuse("key_1", "search"));
+    calls.sort_by_key(|call: &Call| call.time);
+    // In the middle of the abuse.
+    let until = start().plus(23 * Timestamp::DAY + 11 * Timestamp::HOUR);
+    calls.retain(|call| call.time < until);
+    let mut house = House::new();
+    for calls in calls.chunks(700) {
+        house.observe(&batch(calls));
+    }
+    let now = saved(|archive| house.detector.archive(archive));
+    if std::env::var_os("UPDATE_FIXTURES").is_some() && !file.exists() {
+        std::fs::create_dir_all(file.parent().expect("it has a folder")).expect("a folder");
+        std::fs::write(&file, &now).expect("a file");
+    }
+    let then = std::fs::read(&file).expect("UPDATE_FIXTURES=1 writes it");
+    let mut detector = House::new().detector;
+    restored(&then, |archive| detector.archive(archive)).expect("it is of this version");
+    let again = saved(|archive| detector.archive(archive));
+    assert!(
+        again == then,
+        "what is kept has changed: STATE_VERSION has to grow"
+    );
 }

@@ -7,6 +7,7 @@
 
 mod check;
 mod files;
+mod full_disk;
 mod graceful_stop;
 mod kill_nine;
 mod malformed;

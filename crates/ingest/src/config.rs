@@ -1,10 +1,13 @@
 //! `[kafka]`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use rdkafka::ClientConfig;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Where usage events are read from.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -31,7 +34,7 @@ pub struct KafkaConfig {
 }
 
 /// One topic: its name, or a table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum TopicConfig {
     /// A topic whose records say by what they look like which format they have.
@@ -60,6 +63,32 @@ pub struct TopicTable {
 
 fn counted() -> bool {
     true
+}
+
+/// Read by hand, so that a misspelt key of a table is named: of an untagged enum it is only said
+/// that nothing fits.
+impl<'de> Deserialize<'de> for TopicConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TopicVisitor)
+    }
+}
+
+struct TopicVisitor;
+
+impl<'de> Visitor<'de> for TopicVisitor {
+    type Value = TopicConfig;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a topic, or a table with its name")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<TopicConfig, E> {
+        Ok(TopicConfig::Name(name.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<TopicConfig, A::Error> {
+        TopicTable::deserialize(MapAccessDeserializer::new(table)).map(TopicConfig::Table)
+    }
 }
 
 impl TopicConfig {

@@ -17,6 +17,24 @@ fn check(text: &str, more: &[&str]) -> (Outcome, PathBuf) {
 }
 
 #[test]
+fn a_misspelt_key_of_a_topics_table_is_named() {
+    let text = "data_dir = \"/nowhere\"\n\n[kafka]\nbrokers = \"127.0.0.1:1\"\n\
+                topics = [{ name = \"usage\", acount = \"acme\" }]\n";
+    let (outcome, _) = check(text, &["--no-environment"]);
+    assert_eq!(outcome.code, Some(78), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("kafka.topics[0].acount"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(
+        outcome
+            .stderr
+            .contains("did you mean \"kafka.topics[0].account\"?")
+    );
+}
+
+#[test]
 fn a_misspelt_key_is_named_with_its_place_and_the_likely_one() {
     let start = "data_dir = \"/nowhere\"\n\n[kafka]\nbrokers = \"127.0.0.1:1\"\n";
     for (text, line, key, meant) in [

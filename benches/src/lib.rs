@@ -31,8 +31,11 @@ impl<'a> Variant<'a> {
 }
 
 /// Runs the variants in turns and prints the median time per item of each, and its ratio to the
-/// first.
+/// first. With an argument on the command line, only variants that have it in their name run.
 pub fn compare(question: &str, items: usize, mut variants: Vec<Variant<'_>>) {
+    if let Some(only) = std::env::args().nth(1) {
+        variants.retain(|variant| variant.name.contains(&only));
+    }
     println!("{question} ({items} items, median of {ROUNDS} rounds)");
     let mut times: Vec<Vec<Duration>> = variants.iter().map(|_| Vec::new()).collect();
     for round in 0..=ROUNDS {

@@ -47,8 +47,9 @@ fn columns_of(records: &Records) -> Vec<columns::UsageBatch> {
     all.chunks(BATCH)
         .map(|chunk| {
             let mut builder = UsageBatchBuilder::new(records.partition().clone(), chunk[0].offset);
+            let mut reader = codec.reader();
             for record in chunk {
-                codec.decode_record(records.partition(), record, &mut builder);
+                reader.read(records.partition(), record, &mut builder);
             }
             builder.finish(chunk[chunk.len() - 1].offset + 1)
         })

@@ -15,7 +15,7 @@ use crate::depth;
 use crate::envelope;
 use crate::formats::{Confidence, DEFAULT_KEY_ATTRIBUTES, Decoder, Format, decoder_of};
 use crate::mapping::Mapping;
-use crate::native;
+use crate::native::{self, Order};
 use crate::prices::{Prices, Unpriced};
 use crate::rows::{Decoded, Rows};
 use crate::words::Words;
@@ -209,7 +209,7 @@ impl Codec {
     /// Returns the fingerprint of a credential that does not show what it is; one that does is
     /// found wherever it stands, and fingerprinted there.
     pub(crate) fn fingerprint_unless_known(&self, credential: &str) -> Option<String> {
-        let known = self.secret.identify(Cow::Borrowed(credential)).hint;
+        let known = self.secret.identify(Cow::Borrowed(credential), true).hint;
         known.is_none().then(|| self.fingerprint(credential))
     }
 
@@ -220,17 +220,27 @@ impl Codec {
 
     /// Decodes every record, in order, into rows and at most one dead letter each.
     pub fn decode(&self, records: &Records, sink: &mut dyn EventSink) {
+        let mut reader = self.reader();
         for record in records.iter() {
-            self.decode_record(records.partition(), &record, sink);
+            reader.read(records.partition(), &record, sink);
+        }
+    }
+
+    /// Returns a reader of the records of one topic, one by one.
+    pub fn reader(&self) -> RecordReader<'_> {
+        RecordReader {
+            codec: self,
+            order: Order::default(),
         }
     }
 
     /// Decodes one record into rows and at most one dead letter, and says what format it had,
     /// if that was found.
-    pub fn decode_record(
+    fn read(
         &self,
         partition: &Partition,
         record: &Record<'_>,
+        order: &mut Order,
         sink: &mut dyn EventSink,
     ) -> Option<Decoded> {
         let position = Position {
@@ -245,12 +255,13 @@ impl Codec {
             _ => Confidence::Certain,
         };
         // Nearly every record is native, and read without a tree.
-        let row = match format {
-            None | Some(Format::Native) => native_row(record, format.is_some()),
+        let mut row = UsageRow::at(Timestamp::EARLIEST);
+        let texts = match format {
+            None | Some(Format::Native) => native_row(record, format.is_some(), order, &mut row),
             Some(_) => None,
         };
-        if let Some(mut row) = row {
-            let look = Redactor::needs_look(record.payload);
+        if let Some(texts) = texts {
+            let look = Redactor::needs_look(texts);
             let place = Place {
                 position: &position,
                 choice,
@@ -307,7 +318,7 @@ impl Codec {
     /// Takes secrets out of every text, fingerprints the key, and cuts what is too long.
     fn protect(&self, row: &mut UsageRow<'_>, look: bool) {
         if let Some(key) = row.text[TextField::Key as usize].take() {
-            let fingerprint = self.secret.identify(key);
+            let fingerprint = self.secret.identify(key, look);
             if let Some(hint) = fingerprint.hint {
                 row.set_text(TextField::KeyHint, hint);
                 row.set_text(TextField::KeyKind, "fingerprint");
@@ -317,6 +328,11 @@ impl Codec {
         }
         if look {
             self.keep_apart(row);
+        }
+        let is_short = |text: &Cow<'_, str>| text.len() <= MAX_TEXT_BYTES;
+        let nothing_more = row.extra.is_empty() && row.other_units.is_empty();
+        if !look && nothing_more && row.text.iter().flatten().all(is_short) {
+            return;
         }
         let quality = &mut row.quality;
         let mut protect_text = |text: &mut Cow<'_, str>, strict: bool| {
@@ -419,26 +435,77 @@ fn settle_time(row: &mut UsageRow<'_>, record_time: Option<Timestamp>) {
 static TIME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"time\""));
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage"));
 
-/// Returns the row of a record that is one native event and nothing else.
+/// Reads the row of a record that is one native event and nothing else, if it is, and returns what
+/// has all of its texts.
 ///
 /// A record of another format gets no further than a look for the name of the one field that
-/// every native event has, at the place where it has it. `alone` says that the topic has native events only.
-fn native_row<'a>(record: &Record<'a>, alone: bool) -> Option<UsageRow<'a>> {
+/// every native event has, at the place where it has it. `alone` says that the topic has native
+/// events only.
+fn native_row<'a, 'o>(
+    record: &Record<'a>,
+    alone: bool,
+    order: &'o mut Order,
+    row: &mut UsageRow<'a>,
+) -> Option<&'o [u8]>
+where
+    'a: 'o,
+{
     let payload = record.payload;
     let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
-    let fits = payload.len() <= MAX_PAYLOAD_BYTES
-        && (alone || !envelope::is_in_headers(record.headers))
-        && depth::begins_on_top(payload, &TIME);
+    let fits =
+        payload.len() <= MAX_PAYLOAD_BYTES && (alone || !envelope::is_in_headers(record.headers));
     if !fits {
         return None;
     }
-    let mut row = native::read(std::str::from_utf8(payload).ok()?).ok()?;
-    if !alone {
-        native::adopt_key(&mut row);
+    let mut text = None;
+    if order.is_native() {
+        text = simdutf8::basic::from_utf8(payload).ok();
+        let is_read = text.is_some_and(|text| native::read_ordered(text, order, row));
+        if is_read {
+            return is_complete(payload, alone, row).then(|| order.texts());
+        }
     }
+    order.set_native(false);
+    if !depth::begins_on_top(payload, &TIME) {
+        return None;
+    }
+    let text = text.or_else(|| simdutf8::basic::from_utf8(payload).ok());
+    match text.map(native::read) {
+        Some(Ok(read)) => *row = read,
+        _ => return None,
+    }
+    order.set_native(true);
+    is_complete(payload, alone, row).then_some(payload)
+}
+
+/// Returns whether what was read of an event is all that it says.
+fn is_complete(payload: &[u8], alone: bool, row: &mut UsageRow<'_>) -> bool {
+    if alone {
+        return true;
+    }
+    native::adopt_key(row);
     // An event of somebody's own that has its tokens in a provider's usage object would lose them.
     let counted = [CountField::InputTokens, CountField::OutputTokens];
     let counted = counted.iter().any(|field| row.count(*field).is_some());
-    let nested = || USAGE.find(payload).is_some();
-    (alone || counted || !nested()).then_some(row)
+    counted || USAGE.find(payload).is_none()
+}
+
+/// Reads the records of one topic, one by one, and remembers what they look like.
+#[derive(Debug)]
+pub struct RecordReader<'c> {
+    codec: &'c Codec,
+    order: Order,
+}
+
+impl RecordReader<'_> {
+    /// Decodes one record into rows and at most one dead letter, and says what format it had,
+    /// if that was found.
+    pub fn read(
+        &mut self,
+        partition: &Partition,
+        record: &Record<'_>,
+        sink: &mut dyn EventSink,
+    ) -> Option<Decoded> {
+        self.codec.read(partition, record, &mut self.order, sink)
+    }
 }

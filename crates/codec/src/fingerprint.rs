@@ -49,12 +49,15 @@ impl FingerprintSecret {
     /// A fingerprint is `fp:` and the first 16 hex digits of HMAC-SHA256(secret, value).
     /// Values without a known shape are judged by length and mixture: too careful only costs
     /// readability, because a fingerprint is as stable as the value.
-    pub fn identify<'a>(&self, value: Cow<'a, str>) -> Fingerprint<'a> {
+    ///
+    /// `look` says whether a known shape may be in the value; where the whole document was seen to
+    /// hold none it is not looked for again.
+    pub fn identify<'a>(&self, value: Cow<'a, str>, look: bool) -> Fingerprint<'a> {
         let kind = if value.len() > MAX_ID_BYTES {
             // No id is as long, and it is not looked through in vain.
             Some("unknown")
         } else {
-            let shown = Redactor::kind_of(&value);
+            let shown = look.then(|| Redactor::kind_of(&value)).flatten();
             shown.or_else(|| holds_random(&value).then_some("unknown"))
         };
         match kind {
@@ -98,7 +101,8 @@ mod tests {
     use super::*;
 
     fn check(value: &str, kept: bool) {
-        let fingerprint = FingerprintSecret::public_test_secret().identify(Cow::Borrowed(value));
+        let fingerprint =
+            FingerprintSecret::public_test_secret().identify(Cow::Borrowed(value), true);
         assert_eq!(fingerprint.key == value, kept, "{value}");
         assert_eq!(fingerprint.hint.is_none(), kept, "{value}");
     }
@@ -135,8 +139,8 @@ mod tests {
     #[test]
     fn a_fingerprint_depends_on_the_installation_and_shows_four_characters_at_most() {
         let value = "sk-proj-abcdefghijklmnopqrstuvwxyz01234x9Zq";
-        let one = FingerprintSecret::new(*b"one").identify(Cow::Borrowed(value));
-        let two = FingerprintSecret::new(*b"two").identify(Cow::Borrowed(value));
+        let one = FingerprintSecret::new(*b"one").identify(Cow::Borrowed(value), true);
+        let two = FingerprintSecret::new(*b"two").identify(Cow::Borrowed(value), true);
         assert_ne!(one.key, two.key);
         assert_eq!(one.hint.as_deref(), Some("openai:…x9Zq"));
         assert!(one.key.starts_with("fp:") && one.key.len() == 19);

@@ -49,7 +49,7 @@ mod rows;
 mod scalar;
 mod words;
 
-pub use decode::{Codec, MAX_PAYLOAD_BYTES};
+pub use decode::{Codec, MAX_PAYLOAD_BYTES, RecordReader};
 pub use fingerprint::{Fingerprint, FingerprintSecret};
 pub use formats::{Confidence, DEFAULT_KEY_ATTRIBUTES, Format, UnknownFormat};
 pub use json::Unit;

@@ -42,8 +42,11 @@ const NO_WORD_LENGTH: usize = 24;
 /// numbers, by their known lengths of hex, or by being short.
 pub(crate) fn holds_random(text: &str) -> bool {
     // A provider's own mask is no key.
-    let masked = text.contains("...") || text.contains('*');
-    !is_safe(text) && !masked && text.split(is_separator).any(looks_random)
+    let masked = || text.contains("...") || text.contains('*');
+    text.len() >= MIN_LENGTH
+        && !is_safe(text)
+        && !masked()
+        && text.split(is_separator).any(looks_random)
 }
 
 fn is_separator(character: char) -> bool {

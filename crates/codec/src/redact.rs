@@ -165,7 +165,7 @@ const fn place_of(first: u8, second: u8, third: u8) -> usize {
 }
 
 /// The longest text that is walked over.
-const SHORT_BYTES: usize = 128;
+const SHORT_BYTES: usize = 48;
 
 fn might_hold(text: &[u8]) -> bool {
     let begins = |three: &[u8]| match three {
@@ -190,11 +190,16 @@ struct Span {
 pub struct Redactor;
 
 impl Redactor {
+    /// The length of the shortest text that a shape fits, in bytes.
+    pub(crate) const SHORTEST_BYTES: usize = 14;
+
     /// Returns whether the text of a payload, read as JSON, needs a look at each of its fields.
     ///
     /// An escape may spell a key that the quick look cannot see.
     pub fn needs_look(payload: &[u8]) -> bool {
-        Plain::has_escapes(payload) || might_hold(payload) || Plain::has_invisible(payload)
+        might_hold(payload)
+            || !Plain::is_printable(payload)
+                && (Plain::has_escapes(payload) || Plain::has_invisible(payload))
     }
 
     /// Returns whether a document whose escapes are resolved needs a look at each of its fields:
@@ -202,9 +207,9 @@ impl Redactor {
     ///
     /// Half of all documents have an escape somewhere, and hardly any has two inside each other.
     pub(crate) fn needs_look_resolved(payload: &[u8], unescaped: &[u8]) -> bool {
-        Plain::has_other_escapes(payload)
-            || might_hold(payload)
-            || Plain::has_invisible(payload)
+        might_hold(payload)
+            || !Plain::is_printable(payload)
+                && (Plain::has_other_escapes(payload) || Plain::has_invisible(payload))
             || (!unescaped.is_empty()
                 && (Self::needs_look(unescaped) || Plain::has_control(unescaped)))
     }
@@ -365,6 +370,15 @@ mod tests {
 
     fn kept(text: &str) {
         check(text, text);
+    }
+
+    #[test]
+    fn no_shape_fits_a_shorter_text() {
+        let lengths = SHAPES.iter().map(|(_, shape, _)| {
+            let shape = regex_syntax::parse(shape).unwrap();
+            shape.properties().minimum_len().unwrap()
+        });
+        assert_eq!(lengths.min(), Some(Redactor::SHORTEST_BYTES));
     }
 
     #[test]

@@ -3,17 +3,18 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow_array::builder::{
-    BooleanBuilder, Decimal128Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayBuilder, BooleanBuilder, Decimal128Builder, Int64Builder, PrimitiveBuilder, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{
-    Array, ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch,
-    StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, ArrowPrimitiveType, Date32Array, Decimal128Array, Int32Array, Int64Array,
+    RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use model::{
-    CountField, DeadLetter, EventSink, FlagField, Nanos, OffsetRange, Partition, Position,
+    CountField, DeadLetter, EventSink, FlagField, Nanos, OffsetRange, Partition, Position, Quality,
     TextField, Timestamp, UsageRow,
 };
 
@@ -171,17 +172,17 @@ pub struct UsageBatchBuilder {
     partition: Partition,
     start_offset: i64,
     event_time: Vec<i64>,
-    time_start: TimestampMicrosecondBuilder,
-    time_end: TimestampMicrosecondBuilder,
+    time_start: Sparse<TimestampMicrosecondBuilder>,
+    time_end: Sparse<TimestampMicrosecondBuilder>,
     known_at: Vec<i64>,
     record_time: Option<Timestamp>,
-    text: Vec<StringBuilder>,
-    counts: Vec<Int64Builder>,
-    flags: Vec<BooleanBuilder>,
-    cost: Decimal128Builder,
-    other_units: StringBuilder,
-    quality: StringBuilder,
-    extra: StringBuilder,
+    text: [Sparse<StringBuilder>; TextField::ALL.len()],
+    counts: [Sparse<Int64Builder>; CountField::ALL.len()],
+    flags: [Sparse<BooleanBuilder>; FlagField::ALL.len()],
+    cost: Sparse<Decimal128Builder>,
+    other_units: Sparse<StringBuilder>,
+    quality: Sparse<StringBuilder>,
+    extra: Sparse<StringBuilder>,
     offset: Vec<i64>,
     dead_letters: Vec<DeadLetter>,
 }
@@ -193,26 +194,17 @@ impl UsageBatchBuilder {
             partition,
             start_offset,
             event_time: Vec::new(),
-            time_start: TimestampMicrosecondBuilder::new(),
-            time_end: TimestampMicrosecondBuilder::new(),
+            time_start: Sparse::default(),
+            time_end: Sparse::default(),
             known_at: Vec::new(),
             record_time: None,
-            text: TextField::ALL
-                .iter()
-                .map(|_| StringBuilder::new())
-                .collect(),
-            counts: CountField::ALL
-                .iter()
-                .map(|_| Int64Builder::new())
-                .collect(),
-            flags: FlagField::ALL
-                .iter()
-                .map(|_| BooleanBuilder::new())
-                .collect(),
-            cost: Decimal128Builder::new(),
-            other_units: StringBuilder::new(),
-            quality: StringBuilder::new(),
-            extra: StringBuilder::new(),
+            text: std::array::from_fn(|_| Sparse::default()),
+            counts: std::array::from_fn(|_| Sparse::default()),
+            flags: std::array::from_fn(|_| Sparse::default()),
+            cost: Sparse::default(),
+            other_units: Sparse::default(),
+            quality: Sparse::default(),
+            extra: Sparse::default(),
             offset: Vec::new(),
             dead_letters: Vec::new(),
         }
@@ -246,29 +238,31 @@ impl UsageBatchBuilder {
         };
         let mut columns: Vec<ArrayRef> = vec![
             utc(self.event_time),
-            Arc::new(self.time_start.finish().with_timezone("UTC")),
-            Arc::new(self.time_end.finish().with_timezone("UTC")),
+            Arc::new(self.time_start.at(rows).finish().with_timezone("UTC")),
+            Arc::new(self.time_end.at(rows).finish().with_timezone("UTC")),
             utc(self.known_at),
         ];
         columns.extend(
             self.text
                 .iter_mut()
-                .map(|text| Arc::new(text.finish()) as ArrayRef),
+                .map(|text| Arc::new(text.at(rows).finish()) as ArrayRef),
         );
         columns.extend(
             self.counts
                 .iter_mut()
-                .map(|counts| Arc::new(counts.finish()) as ArrayRef),
+                .map(|counts| Arc::new(counts.at(rows).finish()) as ArrayRef),
         );
         columns.extend(
             self.flags
                 .iter_mut()
-                .map(|flags| Arc::new(flags.finish()) as ArrayRef),
+                .map(|flags| Arc::new(flags.at(rows).finish()) as ArrayRef),
         );
-        columns.push(Arc::new(self.cost.finish().with_data_type(COST_TYPE)));
-        columns.push(Arc::new(self.other_units.finish()));
-        columns.push(Arc::new(self.quality.finish()));
-        columns.push(Arc::new(self.extra.finish()));
+        columns.push(Arc::new(
+            self.cost.at(rows).finish().with_data_type(COST_TYPE),
+        ));
+        columns.push(Arc::new(self.other_units.at(rows).finish()));
+        columns.push(Arc::new(self.quality.at(rows).finish()));
+        columns.push(Arc::new(self.extra.at(rows).finish()));
         let topic = std::iter::repeat_n(&*self.partition.topic, rows);
         columns.push(Arc::new(StringArray::from_iter_values(topic)));
         columns.push(Arc::new(Int32Array::from_value(
@@ -288,30 +282,87 @@ impl UsageBatchBuilder {
     }
 }
 
+/// A column that is touched by the rows that have a value only: of sixty columns an event fills
+/// some fifteen.
+#[derive(Default)]
+struct Sparse<B>(B);
+
+impl<B: Nulls> Sparse<B> {
+    /// Returns the builder with nulls for all rows before `row` that it does not have.
+    fn at(&mut self, row: usize) -> &mut B {
+        let missing = row - self.0.len();
+        if missing > 0 {
+            self.0.append_nulls(missing);
+        }
+        &mut self.0
+    }
+}
+
+/// A builder that takes many nulls at once.
+trait Nulls: ArrayBuilder {
+    fn append_nulls(&mut self, count: usize);
+}
+
+impl<T: ArrowPrimitiveType> Nulls for PrimitiveBuilder<T> {
+    fn append_nulls(&mut self, count: usize) {
+        self.append_nulls(count);
+    }
+}
+
+impl Nulls for BooleanBuilder {
+    fn append_nulls(&mut self, count: usize) {
+        self.append_nulls(count);
+    }
+}
+
+impl Nulls for StringBuilder {
+    fn append_nulls(&mut self, count: usize) {
+        self.append_nulls(count);
+    }
+}
+
 impl EventSink for UsageBatchBuilder {
     fn row(&mut self, row: &UsageRow<'_>, position: &Position) {
         self.event_time.push(row.time.millis());
         let micros = |time: Option<Timestamp>| time.map(|time| time.millis() * MICROS_A_MILLI);
-        self.time_start.append_option(micros(row.time_start));
-        self.time_end.append_option(micros(row.time_end));
+        let rows = self.offset.len();
+        if let Some(start) = micros(row.time_start) {
+            self.time_start.at(rows).append_value(start);
+        }
+        if let Some(end) = micros(row.time_end) {
+            self.time_end.at(rows).append_value(end);
+        }
         self.known_at
             .push(self.record_time.unwrap_or(row.time).millis());
-        for (builder, value) in self.text.iter_mut().zip(&row.text) {
-            builder.append_option(value.as_deref());
+        for (column, value) in self.text.iter_mut().zip(&row.text) {
+            if let Some(text) = value {
+                column.at(rows).append_value(text);
+            }
         }
-        for (builder, value) in self.counts.iter_mut().zip(&row.counts) {
-            builder.append_option(value.map(|count| i64::try_from(count).unwrap_or(i64::MAX)));
+        for (column, value) in self.counts.iter_mut().zip(&row.counts) {
+            if let Some(count) = *value {
+                let count = i64::try_from(count).unwrap_or(i64::MAX);
+                column.at(rows).append_value(count);
+            }
         }
-        for (builder, value) in self.flags.iter_mut().zip(&row.flags) {
-            builder.append_option(*value);
+        for (column, value) in self.flags.iter_mut().zip(&row.flags) {
+            if let Some(flag) = *value {
+                column.at(rows).append_value(flag);
+            }
         }
-        self.cost
-            .append_option(row.cost.map(|cost| i128::from(cost.get())));
-        append_json_object(&mut self.other_units, &row.other_units);
-        append_json_object(&mut self.extra, &row.extra);
-        let words: Vec<&str> = row.quality.words().collect();
-        self.quality
-            .append_option((!words.is_empty()).then(|| words.join(",")));
+        if let Some(cost) = row.cost {
+            self.cost.at(rows).append_value(cost.get().into());
+        }
+        if let Some(units) = json_object(&row.other_units) {
+            self.other_units.at(rows).append_value(units);
+        }
+        if let Some(extra) = json_object(&row.extra) {
+            self.extra.at(rows).append_value(extra);
+        }
+        if row.quality != Quality::default() {
+            let words: Vec<&str> = row.quality.words().collect();
+            self.quality.at(rows).append_value(words.join(","));
+        }
         self.offset.push(position.offset);
     }
 
@@ -320,21 +371,20 @@ impl EventSink for UsageBatchBuilder {
     }
 }
 
-/// Appends pairs as a JSON object, or null where there are none.
-fn append_json_object<K, V>(builder: &mut StringBuilder, pairs: &[(K, V)])
+/// Returns pairs as a JSON object, if there are any.
+fn json_object<K, V>(pairs: &[(K, V)]) -> Option<String>
 where
     K: AsRef<str>,
     V: serde::Serialize,
 {
     if pairs.is_empty() {
-        builder.append_null();
-        return;
+        return None;
     }
     let object: std::collections::BTreeMap<&str, &V> = pairs
         .iter()
         .map(|(name, value)| (name.as_ref(), value))
         .collect();
-    builder.append_option(serde_json::to_string(&object).ok());
+    serde_json::to_string(&object).ok()
 }
 
 #[cfg(test)]

@@ -246,6 +246,7 @@ pub struct UsageRow<'a> {
 
 impl<'a> UsageRow<'a> {
     /// Returns a row of which nothing but its time is known.
+    #[inline]
     pub fn at(time: Timestamp) -> Self {
         Self {
             time,
@@ -262,21 +263,25 @@ impl<'a> UsageRow<'a> {
     }
 
     /// Returns a text field.
+    #[inline]
     pub fn text(&self, field: TextField) -> Option<&str> {
         self.text[field as usize].as_deref()
     }
 
     /// Sets a text field.
+    #[inline]
     pub fn set_text(&mut self, field: TextField, value: impl Into<Cow<'a, str>>) {
         self.text[field as usize] = Some(value.into());
     }
 
     /// Returns a count.
+    #[inline]
     pub fn count(&self, field: CountField) -> Option<u64> {
         self.counts[field as usize]
     }
 
     /// Sets a count.
+    #[inline]
     pub fn set_count(&mut self, field: CountField, value: u64) {
         self.counts[field as usize] = Some(value);
     }

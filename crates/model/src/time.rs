@@ -84,30 +84,33 @@ impl Timestamp {
 
 /// Reads `YYYY-MM-DDTHH:MM:SS[.fraction]Z`, the shape nearly every event has, or declines.
 fn parse_utc_fast(text: &[u8]) -> Option<i64> {
-    let (head, tail) = text.split_at_checked(19)?;
-    let digits = |from: usize, to: usize| -> Option<i64> {
-        head.get(from..to)?.iter().try_fold(0i64, |sum, byte| {
-            byte.is_ascii_digit()
-                .then(|| sum * 10 + i64::from(byte - b'0'))
-        })
+    let (head, tail) = text.split_first_chunk::<19>()?;
+    let separators = [head[4], head[7], head[10], head[13], head[16]];
+    if separators != *b"--T::" {
+        return None;
+    }
+    let mut is_number = true;
+    let mut pair = |at: usize| {
+        let (tens, ones) = (head[at].wrapping_sub(b'0'), head[at + 1].wrapping_sub(b'0'));
+        is_number &= tens < 10 && ones < 10;
+        10 * i64::from(tens) + i64::from(ones)
     };
-    let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
-    if separators
-        .iter()
-        .any(|&(at, byte)| head.get(at) != Some(&byte))
-    {
+    let (year, month, day) = (100 * pair(0) + pair(2), pair(5), pair(8));
+    let (hour, minute, second) = (pair(11), pair(14), pair(17));
+    if !is_number {
         return None;
     }
     let fraction = tail.strip_suffix(b"Z")?;
     let millis = match fraction.strip_prefix(b".") {
         None if fraction.is_empty() => 0,
+        Some([a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9']) => {
+            100 * i64::from(a - b'0') + 10 * i64::from(b - b'0') + i64::from(c - b'0')
+        }
         Some(digits) if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => (0..3)
             .map(|place| digits.get(place).map_or(0, |byte| i64::from(byte - b'0')))
             .fold(0, |sum, digit| sum * 10 + digit),
         _ => return None,
     };
-    let (year, month, day) = (digits(0, 4)?, digits(5, 7)?, digits(8, 10)?);
-    let (hour, minute, second) = (digits(11, 13)?, digits(14, 16)?, digits(17, 19)?);
     let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     let month_days = match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,

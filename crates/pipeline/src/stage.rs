@@ -81,9 +81,10 @@ impl Stage {
             dedup: &mut self.dedup,
             sightings: Vec::new(),
         };
+        let mut reader = self.codec.reader();
         for record in records.iter() {
             sink.builder.set_record_time(record.time);
-            self.codec.decode_record(partition, &record, &mut sink);
+            reader.read(partition, &record, &mut sink);
         }
         let OnceOnly {
             mut builder,

@@ -189,7 +189,10 @@ async fn load_inventory(
 /// Gives keys of an inventory the same identity as the codec gives those of events.
 pub(crate) fn protected(mut inventory: Inventory, secret: &FingerprintSecret) -> Inventory {
     let identify = |key: &mut String| {
-        *key = secret.identify(std::mem::take(key).into()).key.into_owned();
+        *key = secret
+            .identify(std::mem::take(key).into(), true)
+            .key
+            .into_owned();
     };
     for entry in &mut inventory.keys {
         identify(&mut entry.key);

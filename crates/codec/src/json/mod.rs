@@ -11,6 +11,7 @@ mod node;
 mod parse;
 mod path;
 mod row;
+pub(crate) mod scan;
 #[cfg(test)]
 mod tests;
 

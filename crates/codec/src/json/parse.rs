@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use model::Reason;
 
+use super::scan::Scan;
 use super::{Kind, MAX_DEPTH, MAX_NODES, MISSING, NameHash, Node, Nodes, Span, Tree, UNESCAPED};
 use crate::rejection::Rejection;
 
@@ -18,9 +19,7 @@ impl<'a> Tree<'a> {
             return Err(Rejection::new(Reason::TooLarge, "the document is too long"));
         }
         let mut parser = Parser {
-            text,
-            bytes: text.as_bytes(),
-            at: 0,
+            scan: Scan::new(text),
             unescaped: String::new(),
             // A guess that is right for most documents: a node for every 16 bytes.
             nodes: Nodes {
@@ -28,10 +27,10 @@ impl<'a> Tree<'a> {
                 wide: Vec::new(),
             },
         };
-        parser.space();
+        parser.scan.space();
         parser.value(Name::NONE, 0)?;
-        parser.space();
-        if parser.at < parser.bytes.len() {
+        parser.scan.space();
+        if parser.scan.peek().is_some() {
             return Err(parser.fault("more after the document"));
         }
         Ok(Tree {
@@ -69,37 +68,27 @@ impl Name {
 }
 
 struct Parser<'a> {
-    text: &'a str,
-    bytes: &'a [u8],
-    at: usize,
+    scan: Scan<'a>,
     unescaped: String,
     nodes: Nodes,
 }
 
 impl Parser<'_> {
     fn fault(&self, what: &str) -> Rejection {
-        Rejection::new(Reason::Json, format!("{what} at byte {}", self.at))
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
-        }
+        Rejection::new(Reason::Json, format!("{what} at byte {}", self.scan.at))
     }
 
     fn value(&mut self, name: Name, depth: usize) -> Result<(), Rejection> {
-        let start = self.at;
-        match self.peek() {
+        let start = self.scan.at;
+        match self.scan.peek() {
             Some(b'"') => {
                 let value = self.string()?;
                 self.leaf(name, value, Kind::Text);
             }
             Some(b'-' | b'0'..=b'9') => {
-                self.number()?;
+                if !self.scan.number() {
+                    return Err(self.fault("expected a digit"));
+                }
                 self.leaf(name, self.span(start), Kind::Number);
             }
             Some(b'{') => return self.container(name, depth, Kind::Object),
@@ -118,19 +107,19 @@ impl Parser<'_> {
             let detail = format!("the document nests deeper than {MAX_DEPTH}");
             return Err(Rejection::new(Reason::Shape, detail));
         }
-        let (start, index) = (self.at, self.nodes.list.len());
+        let (start, index) = (self.scan.at, self.nodes.list.len());
         self.leaf(name, EMPTY, kind);
         let end = if kind == Kind::Object { b'}' } else { b']' };
         let (mut names, mut members) = (0, 0);
-        self.at += 1;
-        self.space();
-        if self.peek() == Some(end) {
-            self.at += 1;
+        self.scan.at += 1;
+        self.scan.space();
+        if self.scan.peek() == Some(end) {
+            self.scan.at += 1;
         } else {
             loop {
                 let mut member = Name::NONE;
                 if kind == Kind::Object {
-                    if self.peek() != Some(b'"') {
+                    if self.scan.peek() != Some(b'"') {
                         return Err(self.fault("expected a name"));
                     }
                     let span = self.string()?;
@@ -138,28 +127,28 @@ impl Parser<'_> {
                     member = Name { span, hash };
                     names |= hash.bit();
                     members += 1;
-                    self.space();
-                    if self.peek() != Some(b':') {
+                    self.scan.space();
+                    if self.scan.peek() != Some(b':') {
                         return Err(self.fault("expected a colon"));
                     }
-                    self.at += 1;
-                    self.space();
+                    self.scan.at += 1;
+                    self.scan.space();
                 }
                 if self.nodes.list.len() >= MAX_NODES {
                     return Err(too_many_nodes());
                 }
                 self.value(member, depth + 1)?;
-                self.space();
-                match self.peek() {
-                    Some(b',') => self.at += 1,
+                self.scan.space();
+                match self.scan.peek() {
+                    Some(b',') => self.scan.at += 1,
                     Some(byte) if byte == end => {
-                        self.at += 1;
+                        self.scan.at += 1;
                         break;
                     }
                     Some(_) => return Err(self.fault("expected a comma or an end")),
                     None => return Err(self.fault("the document ends early")),
                 }
-                self.space();
+                self.scan.space();
             }
         }
         let value = self.span(start);
@@ -182,7 +171,7 @@ impl Parser<'_> {
 
     fn bytes_at(&self, span: Span) -> &[u8] {
         let (from, length) = match span.len & UNESCAPED {
-            0 => (self.bytes, span.len),
+            0 => (self.scan.bytes(), span.len),
             _ => (self.unescaped.as_bytes(), span.len & !UNESCAPED),
         };
         let start = span.start as usize;
@@ -192,64 +181,30 @@ impl Parser<'_> {
     fn span(&self, start: usize) -> Span {
         Span {
             start: start as u32,
-            len: (self.at - start) as u32,
+            len: (self.scan.at - start) as u32,
         }
     }
 
     fn word(&mut self, name: Name, word: &str, kind: Kind) -> Result<(), Rejection> {
-        let start = self.at;
-        let rest = self.bytes.get(start..).unwrap_or_default();
+        let start = self.scan.at;
+        let rest = self.scan.bytes().get(start..).unwrap_or_default();
         if !rest.starts_with(word.as_bytes()) {
             return Err(self.fault("expected a value"));
         }
-        self.at += word.len();
+        self.scan.at += word.len();
         self.leaf(name, self.span(start), kind);
-        Ok(())
-    }
-
-    fn digits(&mut self) -> Result<(), Rejection> {
-        let start = self.at;
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
-        if self.at == start {
-            return Err(self.fault("expected a digit"));
-        }
-        Ok(())
-    }
-
-    fn number(&mut self) -> Result<(), Rejection> {
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        if self.peek() == Some(b'0') {
-            self.at += 1;
-        } else {
-            self.digits()?;
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
         Ok(())
     }
 
     /// Reads a text from its first quote to its last.
     fn string(&mut self) -> Result<Span, Rejection> {
-        self.at += 1;
-        let start = self.at;
-        self.plain();
-        match self.peek() {
+        self.scan.at += 1;
+        let start = self.scan.at;
+        self.scan.plain();
+        match self.scan.peek() {
             Some(b'"') => {
                 let span = self.span(start);
-                self.at += 1;
+                self.scan.at += 1;
                 Ok(span)
             }
             Some(b'\\') => self.escaped_string(start),
@@ -258,43 +213,27 @@ impl Parser<'_> {
         }
     }
 
-    /// Goes on to what ends a run of plain text: a quote, a backslash or a control character.
-    fn plain(&mut self) {
-        let rest = |at| self.bytes.get(at..).unwrap_or_default();
-        while let Some(eight) = rest(self.at).first_chunk::<8>() {
-            let ends = ends_of_plain(u64::from_le_bytes(*eight));
-            if ends != 0 {
-                self.at += ends.trailing_zeros() as usize / 8;
-                return;
-            }
-            self.at += 8;
-        }
-        while !matches!(self.peek(), Some(b'"' | b'\\' | 0..=0x1f) | None) {
-            self.at += 1;
-        }
-    }
-
     /// Goes on with a text whose first escape is here.
     fn escaped_string(&mut self, start: usize) -> Result<Span, Rejection> {
         let unescaped_start = self.unescaped.len();
         let mut from = start;
         loop {
-            self.plain();
-            let plain = self.text.get(from..self.at).unwrap_or_default();
+            self.scan.plain();
+            let plain = self.scan.text().get(from..self.scan.at).unwrap_or_default();
             self.unescaped.push_str(plain);
-            match self.peek() {
+            match self.scan.peek() {
                 Some(b'"') => {
-                    self.at += 1;
+                    self.scan.at += 1;
                     return Ok(Span {
                         start: unescaped_start as u32,
                         len: (self.unescaped.len() - unescaped_start) as u32 | UNESCAPED,
                     });
                 }
                 Some(b'\\') => {
-                    self.at += 1;
+                    self.scan.at += 1;
                     let character = self.escape()?;
                     self.unescaped.push(character);
-                    from = self.at;
+                    from = self.scan.at;
                 }
                 Some(_) => return Err(self.fault("a control character in a text")),
                 None => return Err(self.fault("the document ends inside of a text")),
@@ -303,8 +242,8 @@ impl Parser<'_> {
     }
 
     fn escape(&mut self) -> Result<char, Rejection> {
-        let byte = self.peek();
-        self.at += 1;
+        let byte = self.scan.peek();
+        self.scan.at += 1;
         Ok(match byte {
             Some(b'"') => '"',
             Some(b'\\') => '\\',
@@ -318,11 +257,11 @@ impl Parser<'_> {
                 let high = self.four_hex_digits()?;
                 let mut code = high;
                 if (0xd800..0xdc00).contains(&high) {
-                    let rest = self.bytes.get(self.at..).unwrap_or_default();
+                    let rest = self.scan.bytes().get(self.scan.at..).unwrap_or_default();
                     if !rest.starts_with(b"\\u") {
                         return Err(self.fault("half of a surrogate pair"));
                     }
-                    self.at += 2;
+                    self.scan.at += 2;
                     let low = self.four_hex_digits()?;
                     if !(0xdc00..0xe000).contains(&low) {
                         return Err(self.fault("half of a surrogate pair"));
@@ -336,30 +275,20 @@ impl Parser<'_> {
     }
 
     fn four_hex_digits(&mut self) -> Result<u32, Rejection> {
-        let digits = self.bytes.get(self.at..self.at + 4).unwrap_or_default();
+        let digits = self
+            .scan
+            .bytes()
+            .get(self.scan.at..self.scan.at + 4)
+            .unwrap_or_default();
         let code = digits.iter().try_fold(0, |code, &digit| {
             Some(code * 16 + char::from(digit).to_digit(16)?)
         });
         match code {
             Some(code) if digits.len() == 4 => {
-                self.at += 4;
+                self.scan.at += 4;
                 Ok(code)
             }
             _ => Err(self.fault("an unknown escape")),
         }
     }
-}
-
-/// Returns the high bit of each of eight bytes that ends plain text; those above the first that
-/// does may have it in vain.
-const fn ends_of_plain(eight: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    // Of a byte below `limit`, the difference has the high bit and the byte has not.
-    const fn below(limit: u64, eight: u64) -> u64 {
-        eight.wrapping_sub(ONES * limit) & !eight
-    }
-    let quotes = below(1, eight ^ (ONES * b'"' as u64));
-    let backslashes = below(1, eight ^ (ONES * b'\\' as u64));
-    (quotes | backslashes | below(0x20, eight)) & HIGH
 }

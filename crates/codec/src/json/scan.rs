@@ -1,0 +1,132 @@
+//! A walk over JSON text, piece by piece.
+
+/// Where a walk is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scan<'a> {
+    text: &'a str,
+    /// The byte that is next.
+    pub(crate) at: usize,
+}
+
+impl<'a> Scan<'a> {
+    /// Starts at the first byte.
+    pub(crate) const fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// Returns the whole text.
+    pub(crate) const fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Returns the bytes of the whole text.
+    pub(crate) const fn bytes(&self) -> &'a [u8] {
+        self.text.as_bytes()
+    }
+
+    /// Returns the bytes that were not passed yet.
+    #[inline]
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.bytes().get(self.at..).unwrap_or_default()
+    }
+
+    /// Returns what was passed since `start`.
+    #[inline]
+    pub(crate) fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    /// Returns the next byte.
+    #[inline]
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.bytes().get(self.at).copied()
+    }
+
+    /// Passes a byte if it is the next one.
+    #[inline]
+    pub(crate) fn pass(&mut self, byte: u8) -> bool {
+        let is_next = self.peek() == Some(byte);
+        self.at += usize::from(is_next);
+        is_next
+    }
+
+    /// Passes white space.
+    #[inline]
+    pub(crate) fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    /// Passes digits, and says whether there was one.
+    #[inline]
+    pub(crate) fn digits(&mut self) -> bool {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        self.at > start
+    }
+
+    /// Passes a number (RFC 8259, section 6), or stops where a digit is missing.
+    #[inline]
+    pub(crate) fn number(&mut self) -> bool {
+        self.pass(b'-');
+        if !self.pass(b'0') && !self.digits() {
+            return false;
+        }
+        if self.pass(b'.') && !self.digits() {
+            return false;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            return self.digits();
+        }
+        true
+    }
+
+    /// Goes on to what ends a run of plain text: a quote, a backslash or a control character.
+    #[inline(always)]
+    pub(crate) fn plain(&mut self) {
+        while let Some(eight) = self.rest().first_chunk::<8>() {
+            let ends = ends_of_plain(u64::from_le_bytes(*eight));
+            if ends != 0 {
+                self.at += ends.trailing_zeros() as usize / 8;
+                return;
+            }
+            self.at += 8;
+        }
+        while !matches!(self.peek(), Some(b'"' | b'\\' | 0..=0x1f) | None) {
+            self.at += 1;
+        }
+    }
+
+    /// Passes a text without escapes, quotes included, and returns what is between them.
+    #[inline(always)]
+    pub(crate) fn plain_text(&mut self) -> Option<&'a str> {
+        if !self.pass(b'"') {
+            return None;
+        }
+        let start = self.at;
+        self.plain();
+        let text = self.since(start);
+        self.pass(b'"').then_some(text)
+    }
+}
+
+/// Returns the high bit of each of eight bytes that ends plain text; those above the first that
+/// does may have it in vain.
+const fn ends_of_plain(eight: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    // Of a byte below `limit`, the difference has the high bit and the byte has not.
+    const fn below(limit: u64, eight: u64) -> u64 {
+        eight.wrapping_sub(ONES * limit) & !eight
+    }
+    let quotes = below(1, eight ^ (ONES * b'"' as u64));
+    let backslashes = below(1, eight ^ (ONES * b'\\' as u64));
+    (quotes | backslashes | below(0x20, eight)) & HIGH
+}

@@ -209,8 +209,8 @@ impl Codec {
     /// Returns the fingerprint of a credential that does not show what it is; one that does is
     /// found wherever it stands, and fingerprinted there.
     pub(crate) fn fingerprint_unless_known(&self, credential: &str) -> Option<String> {
-        let known = self.secret.identify(Cow::Borrowed(credential), true).hint;
-        known.is_none().then(|| self.fingerprint(credential))
+        let known = FingerprintSecret::is_credential(credential);
+        (!known).then(|| self.fingerprint(credential))
     }
 
     /// Returns the fingerprint of a credential.
@@ -326,6 +326,8 @@ impl Codec {
             }
             row.text[TextField::Key as usize] = Some(fingerprint.key);
         }
+        // Most raw keys stand where the key does, and nowhere else.
+        let look = look && needs_look(row);
         if look {
             self.keep_apart(row);
         }
@@ -392,6 +394,19 @@ impl Codec {
             }
         }
     }
+}
+
+/// Returns whether any text of a row may hold a secret, by one look at all of them.
+fn needs_look(row: &UsageRow<'_>) -> bool {
+    let extra = row.extra.iter().flat_map(|(name, value)| [name, value]);
+    let units = row.other_units.iter().map(|(name, _)| name);
+    let texts = row.text.iter().flatten().chain(extra).chain(units);
+    let mut joined = Vec::with_capacity(512);
+    for text in texts {
+        joined.extend_from_slice(text.as_bytes());
+        joined.push(b'\n');
+    }
+    Redactor::needs_look_unescaped(&joined)
 }
 
 /// What an unknown field says by its name.

@@ -53,14 +53,7 @@ impl FingerprintSecret {
     /// `look` says whether a known shape may be in the value; where the whole document was seen to
     /// hold none it is not looked for again.
     pub fn identify<'a>(&self, value: Cow<'a, str>, look: bool) -> Fingerprint<'a> {
-        let kind = if value.len() > MAX_ID_BYTES {
-            // No id is as long, and it is not looked through in vain.
-            Some("unknown")
-        } else {
-            let shown = look.then(|| Redactor::kind_of(&value)).flatten();
-            shown.or_else(|| holds_random(&value).then_some("unknown"))
-        };
-        match kind {
+        match kind_of(&value, look) {
             None => Fingerprint {
                 key: value,
                 hint: None,
@@ -72,6 +65,11 @@ impl FingerprintSecret {
         }
     }
 
+    /// Returns whether a value shows that it is, or may be, a secret.
+    pub(crate) fn is_credential(value: &str) -> bool {
+        kind_of(value, true).is_some()
+    }
+
     /// Returns the fingerprint of a value.
     pub fn fingerprint(&self, value: &str) -> String {
         let mut mac =
@@ -80,6 +78,16 @@ impl FingerprintSecret {
         let digest = mac.finalize().into_bytes();
         format!("fp:{}", hex::encode(digest.get(..8).unwrap_or_default()))
     }
+}
+
+/// Returns the kind of secret that a value is or may be, if it is no id.
+fn kind_of(value: &str, look: bool) -> Option<&'static str> {
+    if value.len() > MAX_ID_BYTES {
+        // No id is as long, and it is not looked through in vain.
+        return Some("unknown");
+    }
+    let shown = look.then(|| Redactor::kind_of(value)).flatten();
+    shown.or_else(|| holds_random(value).then_some("unknown"))
 }
 
 /// Names the class and the last four characters, which providers show themselves.

@@ -61,7 +61,9 @@ impl Plain {
     pub(crate) fn of(text: &str) -> Option<Self> {
         // Control characters cannot stand in a JSON text, only in what is none.
         let bytes = text.as_bytes();
-        if !Self::has_escapes(bytes) && !Self::has_invisible(bytes) && !Self::has_control(bytes) {
+        let unusual =
+            !Self::is_printable(bytes) && (Self::has_escapes(bytes) || Self::has_invisible(bytes));
+        if !unusual && !Self::has_control(bytes) {
             return None;
         }
         let mut plain = Self {

@@ -202,6 +202,12 @@ impl Redactor {
                 && (Plain::has_escapes(payload) || Plain::has_invisible(payload))
     }
 
+    /// Returns whether texts, whose escapes are resolved and which may have control characters
+    /// now, need a look at each.
+    pub(crate) fn needs_look_unescaped(texts: &[u8]) -> bool {
+        Self::needs_look(texts) || Plain::has_control(texts)
+    }
+
     /// Returns whether a document whose escapes are resolved needs a look at each of its fields:
     /// `unescaped` is what its texts with escapes say.
     ///
@@ -210,8 +216,7 @@ impl Redactor {
         might_hold(payload)
             || !Plain::is_printable(payload)
                 && (Plain::has_other_escapes(payload) || Plain::has_invisible(payload))
-            || (!unescaped.is_empty()
-                && (Self::needs_look(unescaped) || Plain::has_control(unescaped)))
+            || (!unescaped.is_empty() && Self::needs_look_unescaped(unescaped))
     }
 
     /// Returns the text with every secret replaced by `[redacted:<kind>]`.

@@ -74,7 +74,7 @@ fn check_length(payload: &[u8]) -> Result<(), Rejection> {
 }
 
 fn text_of(payload: &[u8]) -> Result<&str, Rejection> {
-    std::str::from_utf8(payload).map_err(|err| {
+    simdutf8::compat::from_utf8(payload).map_err(|err| {
         let detail = format!("not UTF-8 at byte {}", err.valid_up_to());
         Rejection::new(Reason::Encoding, detail)
     })
@@ -194,7 +194,7 @@ fn otlp(rows: &mut Rows<'_>, payload: &[u8]) -> Result<Option<String>, Rejection
         }
     }
     // UTF-16 has zeros after its line breaks, and a reason of its own.
-    if std::str::from_utf8(payload).is_ok() || payload.get(1) == Some(&0) {
+    if simdutf8::basic::from_utf8(payload).is_ok() || payload.get(1) == Some(&0) {
         return Ok(None);
     }
     let what = of_topic.map_or("OTLP", Format::name);

@@ -9,7 +9,7 @@ use model::TextField;
 
 use super::{Confidence, Decoder, Format};
 use crate::draft::Draft;
-use crate::json::{Json, NameHash, NameSet};
+use crate::json::{Json, NameSet, Path};
 use crate::meaning::tokens::{Convention, Tokens};
 use crate::meaning::{caller, http, provider};
 use crate::rejection::Rejection;
@@ -38,59 +38,70 @@ pub(super) static DECODER: Decoder = Decoder {
 const METADATA: &str = "io.envoy.ai_gateway";
 
 /// Names that logs give to what has no default, the first that is there.
-const TEXTS: [(TextField, &[&str]); 9] = [
-    (TextField::Id, &["x-request-id", "request_id"]),
+const TEXTS: [(TextField, &[Path]); 9] = [
+    (TextField::Id, &Path::names(["x-request-id", "request_id"])),
     (
         TextField::Key,
-        &[
+        &Path::names([
             "x-api-key-id",
             "api_key_id",
             "key_id",
             "x-client-id",
             "client_id",
             "consumer",
-        ],
+        ]),
     ),
     (
         TextField::Account,
-        &["x-tenant-id", "tenant_id", "tenant", "account_id"],
+        &Path::names(["x-tenant-id", "tenant_id", "tenant", "account_id"]),
     ),
-    (TextField::Team, &["x-team-id", "team_id"]),
-    (TextField::User, &["x-user-id", "user.id", "user_id"]),
-    (TextField::EndUser, &["enduser.id", "end_user"]),
+    (TextField::Team, &Path::names(["x-team-id", "team_id"])),
+    (
+        TextField::User,
+        &Path::names(["x-user-id", "user.id", "user_id"]),
+    ),
+    (TextField::EndUser, &Path::names(["enduser.id", "end_user"])),
     (
         TextField::UserAgent,
-        &["user-agent", "user_agent", "user_agent.original"],
+        &Path::names(["user-agent", "user_agent", "user_agent.original"]),
     ),
     (
         TextField::ModelRequested,
-        &["gen_ai.request.model", "x-ai-eg-model"],
+        &Path::names(["gen_ai.request.model", "x-ai-eg-model"]),
     ),
     (
         TextField::Deployment,
-        &["gen_ai.provider.name", "backend_name"],
+        &Path::names(["gen_ai.provider.name", "backend_name"]),
     ),
 ];
 
+const MODEL: &[Path] = &Path::names([
+    "gen_ai.response.model",
+    "gen_ai.request.model",
+    "x-ai-eg-model",
+]);
+const ROUTE: &[Path] = &Path::names(["route_name"]);
+const FLAGS: &[Path] = &Path::names(["response_flags"]);
+
 /// Counts by the names they have in logs and in the metadata.
-const INPUT: &[&str] = &["gen_ai.usage.input_tokens", "llm_input_token"];
-const OUTPUT: &[&str] = &["gen_ai.usage.output_tokens", "llm_output_token"];
-const TOTAL: &[&str] = &["gen_ai.usage.total_tokens", "llm_total_token"];
-const CACHE_READ: &[&str] = &[
+const INPUT: &[Path] = &Path::names(["gen_ai.usage.input_tokens", "llm_input_token"]);
+const OUTPUT: &[Path] = &Path::names(["gen_ai.usage.output_tokens", "llm_output_token"]);
+const TOTAL: &[Path] = &Path::names(["gen_ai.usage.total_tokens", "llm_total_token"]);
+const CACHE_READ: &[Path] = &Path::names([
     "gen_ai.usage.cache_read.input_tokens",
     "gen_ai.usage.cached_input_tokens",
     "llm_cached_input_token",
-];
-const CACHE_WRITE: &[&str] = &[
+]);
+const CACHE_WRITE: &[Path] = &Path::names([
     "gen_ai.usage.cache_write.input_tokens",
     "gen_ai.usage.cache_creation.input_tokens",
     "gen_ai.usage.cache_creation_input_tokens",
     "llm_cache_creation_input_token",
-];
-const REASONING: &[&str] = &[
+]);
+const REASONING: &[Path] = &Path::names([
     "gen_ai.usage.reasoning.output_tokens",
     "llm_reasoning_token",
-];
+]);
 
 /// The flags of a request that Envoy itself refused: its quota was spent, or it was not allowed.
 const REFUSED: [&str; 3] = ["RL", "RLSE", "UAEX"];
@@ -98,7 +109,9 @@ const REFUSED: [&str; 3] = ["RL", "RLSE", "UAEX"];
 fn signature(json: Json<'_>) -> Option<Confidence> {
     let has = |names: &[&str]| names.iter().any(|name| json.has(name));
     let counts = has(&["gen_ai.request.model", "gen_ai.response.model"])
-        || [INPUT, OUTPUT, TOTAL].into_iter().any(has);
+        || [INPUT, OUTPUT, TOTAL]
+            .iter()
+            .any(|names| names.iter().any(|name| json.has(name.text())));
     let request = has(&[
         "response_code",
         "x-envoy-origin-path",
@@ -154,26 +167,21 @@ fn read<'t>(rows: &mut Rows<'_>, json: Json<'t>, metadata: Json<'t>) -> Result<(
     if let Some(provider) = backend.map(|name| name.into_owned()) {
         draft.set(TextField::Provider, provider);
     }
-    let model = [
-        "gen_ai.response.model",
-        "gen_ai.request.model",
-        "x-ai-eg-model",
-    ];
-    draft.text(TextField::Model, log.known(&model));
+    draft.text(TextField::Model, log.known(MODEL));
     draft.path(json.first(&["x-envoy-origin-path", "path"]));
     draft.extra("session_id", json.get("session.id"));
-    draft.extra("route_name", log.known(&["route_name"]));
-    draft.extra("response_flags", log.known(&["response_flags"]));
+    draft.extra("route_name", log.known(ROUTE));
+    draft.extra("response_flags", log.known(FLAGS));
     let connected = json.get("downstream_remote_address").label();
     let hops = json.get("x-forwarded-for").label();
     caller::fill(&mut draft.row, caller::behind_proxies(connected, hops));
-    let flags = log.known(&["response_flags"]).label();
+    let flags = log.known(FLAGS).label();
     if flags.is_some_and(|flags| flags.split(',').any(|flag| REFUSED.contains(&flag))) {
         draft.set(TextField::Outcome, "blocked");
     }
     draft.status(json.get("response_code"))?;
     draft.latency_millis(json.get("duration"))?;
-    let count = |names: &[&str]| log.known(names).count();
+    let count = |names: &[Path]| log.known(names).count();
     draft.seen_tokens(Tokens {
         input: count(INPUT)?,
         cache_read: count(CACHE_READ)?,
@@ -205,12 +213,12 @@ impl<'t> Log<'t> {
     }
 
     /// Returns the first that is known of these, in the log or in the metadata.
-    fn known(&self, names: &[&str]) -> Json<'t> {
-        let may_be = |name: &&&str| self.names.may_have(NameHash::of(name.as_bytes()));
+    fn known(&self, names: &[Path]) -> Json<'t> {
+        let places = [self.json, self.metadata];
         let mut found = names
             .iter()
-            .filter(may_be)
-            .flat_map(|name| [self.json.get(name), self.metadata.get(name)]);
+            .flat_map(|name| places.map(|place| name.find(place, &self.names)))
+            .flatten();
         found
             .find(|found| found.label().is_some())
             .unwrap_or(self.json.absent())

@@ -70,11 +70,21 @@ struct Node {
     kind: Kind,
     /// That of the name.
     hash: NameHash,
-    /// Whether this is an object whose names are in [`Tree::wide`].
-    wide: bool,
+    /// Where the names of this object are.
+    names_in: NamesIn,
     /// Of an object, the bits of its names: most lookups are for what is not there, and end here.
     /// Of a wide one, its place in [`Tree::wide`].
     names: u64,
+}
+
+/// Where the names of an object are. With bits of their own, none is there twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NamesIn {
+    Bits,
+    OwnBits,
+    /// In [`Tree::wide`].
+    Wide,
+    OwnWide,
 }
 
 /// The nodes of a document while it is read.
@@ -89,23 +99,28 @@ impl Nodes {
     /// `names` are the bits of its names, `members` how many there are.
     fn close(&mut self, index: usize, value: Span, names: u64, members: usize) {
         let next = self.list.len() as u32;
-        let wide = members > MAX_BIT_NAMES;
-        let names = if wide {
-            let mut set = NameSet::default();
+        let is_wide = members > MAX_BIT_NAMES;
+        let (names, own_bits) = if is_wide {
+            let (mut set, mut own_bits) = (NameSet::default(), true);
             let mut at = index + 1;
             while let Some(node) = self.list.get(at) {
-                set.insert(node.hash);
+                own_bits &= set.insert(node.hash);
                 at = node.next as usize;
             }
             self.wide.push(set);
-            self.wide.len() as u64 - 1
+            (self.wide.len() as u64 - 1, own_bits)
         } else {
-            names
+            (names, names.count_ones() as usize == members)
         };
         if let Some(node) = self.list.get_mut(index) {
             node.value = value;
             node.next = next;
-            node.wide = wide;
+            node.names_in = match (is_wide, own_bits) {
+                (false, false) => NamesIn::Bits,
+                (false, true) => NamesIn::OwnBits,
+                (true, false) => NamesIn::Wide,
+                (true, true) => NamesIn::OwnWide,
+            };
             node.names = names;
         }
     }
@@ -207,12 +222,12 @@ impl<'a> Tree<'a> {
 
     /// Returns whether an object may have a member whose name has that number.
     fn may_have(&self, at: u32, name: NameHash) -> bool {
-        self.node(at).is_some_and(|node| match node.wide {
-            true => {
+        self.node(at).is_some_and(|node| match node.names_in {
+            NamesIn::Wide | NamesIn::OwnWide => {
                 let names = self.wide.get(node.names as usize);
                 names.is_some_and(|names| names.may_have(name))
             }
-            false => node.names & name.bit() != 0,
+            NamesIn::Bits | NamesIn::OwnBits => node.names & name.bit() != 0,
         })
     }
 

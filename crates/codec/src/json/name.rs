@@ -56,9 +56,12 @@ pub(crate) struct NameSet([u64; NameSet::WORDS]);
 impl NameSet {
     const WORDS: usize = 16;
 
-    /// Adds a name.
-    pub(crate) fn insert(&mut self, name: NameHash) {
-        self.0[name.slot::<1024>() / 64] |= name.bit();
+    /// Adds a name, and returns whether its bit was still free.
+    pub(crate) fn insert(&mut self, name: NameHash) -> bool {
+        let word = &mut self.0[name.slot::<1024>() / 64];
+        let before = *word;
+        *word |= name.bit();
+        before != *word
     }
 
     /// Returns whether a name may be there.

@@ -6,7 +6,7 @@
 
 use model::{Nanos, Reason};
 
-use super::{Kind, MISSING, NameHash, NameSet, Tree};
+use super::{Kind, MISSING, NameHash, NameSet, NamesIn, Node, Tree};
 use crate::rejection::Rejection;
 
 /// The largest count an event may claim.
@@ -62,17 +62,31 @@ impl<'t> Json<'t> {
 
     /// Returns the member of that name, whose number is known.
     pub(super) fn member(self, name: &str, hash: NameHash) -> Json<'t> {
+        let tree = self.tree;
         let mut found = MISSING;
-        for member in self.members_of(hash) {
-            if member.name() == name {
+        if !tree.may_have(self.at, hash) {
+            return Self::new(tree, found);
+        }
+        let own = |node: &Node| matches!(node.names_in, NamesIn::OwnBits | NamesIn::OwnWide);
+        let once = tree.node(self.at).is_some_and(own);
+        let (start, end) = self.range();
+        let mut at = start.saturating_add(1);
+        while at < end
+            && let Some(member) = tree.node(at)
+        {
+            if member.hash == hash && tree.text_of(member.name) == name {
                 if found == MISSING {
-                    found = member.at;
+                    found = at;
+                    if once {
+                        break;
+                    }
                 } else {
-                    self.tree.mark(member.at);
+                    tree.mark(at);
                 }
             }
+            at = member.next;
         }
-        Self::new(self.tree, found)
+        Self::new(tree, found)
     }
 
     /// Returns the member of that name in small or capital letters: one source writes the same

@@ -5,7 +5,9 @@ use std::cell::Cell;
 use model::Reason;
 
 use super::scan::Scan;
-use super::{Kind, MAX_DEPTH, MAX_NODES, MISSING, NameHash, Node, Nodes, Span, Tree, UNESCAPED};
+use super::{
+    Kind, MAX_DEPTH, MAX_NODES, MISSING, NameHash, NamesIn, Node, Nodes, Span, Tree, UNESCAPED,
+};
 use crate::rejection::Rejection;
 
 impl<'a> Tree<'a> {
@@ -164,7 +166,7 @@ impl Parser<'_> {
             next,
             kind,
             hash: name.hash,
-            wide: false,
+            names_in: NamesIn::Bits,
             names: 0,
         });
     }

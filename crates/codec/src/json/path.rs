@@ -25,6 +25,26 @@ impl Path {
         }
     }
 
+    /// Takes one name, which may have dots in it.
+    pub(crate) const fn name(text: &'static str) -> Self {
+        Self {
+            text,
+            head_len: text.len(),
+            head: NameHash::of(text.as_bytes()),
+        }
+    }
+
+    /// Takes some names.
+    pub(crate) const fn names<const COUNT: usize>(texts: [&'static str; COUNT]) -> [Self; COUNT] {
+        let mut paths = [Self::of(""); COUNT];
+        let mut at = 0;
+        while at < COUNT {
+            paths[at] = Self::name(texts[at]);
+            at += 1;
+        }
+        paths
+    }
+
     /// Takes some of them.
     pub(crate) const fn all<const COUNT: usize>(texts: [&'static str; COUNT]) -> [Self; COUNT] {
         let mut paths = [Self::of(""); COUNT];

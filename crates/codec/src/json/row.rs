@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use super::{Kind, MISSING, NameHash, Node, Nodes, Span, Tree};
+use super::{Kind, MISSING, NameHash, NamesIn, Node, Nodes, Span, Tree};
 
 impl<'a> Tree<'a> {
     /// Makes one object of texts; an empty text is null.
@@ -22,7 +22,7 @@ impl<'a> Tree<'a> {
             next: 1,
             kind: Kind::Object,
             hash: NameHash::default(),
-            wide: false,
+            names_in: NamesIn::Bits,
             names: 0,
         });
         let mut names = 0;
@@ -40,7 +40,7 @@ impl<'a> Tree<'a> {
                 next: nodes.list.len() as u32 + 1,
                 kind,
                 hash,
-                wide: false,
+                names_in: NamesIn::Bits,
                 names: 0,
             });
         }

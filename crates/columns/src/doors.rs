@@ -2,7 +2,7 @@
 //! no type of a query engine crosses them.
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, SchemaRef};
 use async_trait::async_trait;
 use model::{OffsetRange, Partition};
 
@@ -62,6 +62,76 @@ pub trait HistoryReader: Send + Sync {
     /// # Errors
     /// When the storage cannot be read.
     async fn tables(&self) -> Result<Vec<(String, SchemaRef)>, Error>;
+}
+
+/// Who asks, and what may be seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// The name that was signed in with.
+    pub name: String,
+    /// The accounts whose rows there are; `None` is all of them. Tables without an account are
+    /// not there for who is limited.
+    pub accounts: Option<Vec<String>>,
+}
+
+/// What a statement wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatementKind {
+    /// Rows.
+    Query,
+    /// A setting of the session, by its name in small letters.
+    Set(String),
+    /// The value of a setting, by its name in small letters.
+    Show(String),
+    /// `BEGIN`, `COMMIT` or `ROLLBACK`, of which there is nothing to do for who only reads.
+    Transaction(&'static str),
+    /// `DISCARD`, `DEALLOCATE` or `CLOSE`.
+    Forget(&'static str),
+}
+
+/// One statement of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// The statement, as the query engine reads it.
+    pub text: String,
+    /// What it wants.
+    pub kind: StatementKind,
+}
+
+/// What a statement takes and gives.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// The columns of its answer.
+    pub schema: SchemaRef,
+    /// The types of its parameters, from `$1` on.
+    pub parameters: Vec<DataType>,
+}
+
+/// Answers the SQL of programs that speak PostgreSQL, read-only.
+#[async_trait]
+pub trait SqlGate: Send + Sync {
+    /// Splits a text into statements, none of which does more than read.
+    ///
+    /// # Errors
+    /// [`Error::Query`] when it is not understood, too long, or a statement wants to write.
+    fn statements(&self, text: &str) -> Result<Vec<Statement>, Error>;
+
+    /// Says what a statement takes and gives.
+    ///
+    /// # Errors
+    /// [`Error::Query`] when it is not understood or not allowed.
+    async fn describe(&self, asker: &Asker, statement: &str) -> Result<Description, Error>;
+
+    /// Runs a statement with its parameters, each as text or null.
+    ///
+    /// # Errors
+    /// [`Error::Query`] when it is not understood, not allowed or wants too much.
+    async fn answer(
+        &self,
+        asker: &Asker,
+        statement: &str,
+        parameters: &[Option<String>],
+    ) -> Result<Vec<RecordBatch>, Error>;
 }
 
 /// Rows that SQL sees and somebody else keeps: what is not committed yet, or the casebook's.

@@ -30,7 +30,10 @@ mod table;
 mod usage;
 
 pub use display::{Format, renamed, write_batches};
-pub use doors::{CommitReceipt, HistoryCommit, HistoryReader, HistoryWriter, TableSource};
+pub use doors::{
+    Asker, CommitReceipt, Description, HistoryCommit, HistoryReader, HistoryWriter, SqlGate,
+    Statement, StatementKind, TableSource,
+};
 pub use error::Error;
 pub use live::LiveRows;
 pub use snapshot::{SnapshotError, SnapshotReader, SnapshotWriter};

@@ -10,9 +10,12 @@ use columns::arrow::array::{BooleanArray, RecordBatch};
 use columns::arrow::schema::SchemaRef;
 use columns::arrow::select::filter::filter_record_batch;
 use columns::{Error, HistoryReader, TableSource, usage_schema};
-use datafusion::catalog::MemTable;
+use datafusion::catalog::{MemTable, TableProvider};
+use datafusion::dataframe::DataFrame;
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::{col, lit};
 use deltalake_core::kernel::scalars::ScalarExt;
 use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::{StreamExt, TryStreamExt};
@@ -23,6 +26,7 @@ use url::Url;
 use crate::commit::{app_id, load, table_url};
 use crate::config::QueryLimits;
 use crate::error::{query, storage};
+use crate::gate::Catalogues;
 use crate::provider::{DayFile, UsageEvents, check_schema};
 use crate::session::{read_only, session};
 use crate::views::VIEWS;
@@ -43,6 +47,7 @@ pub struct Lake {
     live: Arc<dyn TableSource>,
     tables: Vec<Arc<dyn TableSource>>,
     limits: QueryLimits,
+    pub(crate) catalogues: Arc<Catalogues>,
 }
 
 impl Lake {
@@ -64,26 +69,43 @@ impl Lake {
             live,
             tables,
             limits,
+            catalogues: Arc::default(),
         })
     }
 
-    /// Makes a session that sees every table as it is now.
-    async fn session(&self) -> Result<SessionContext, Error> {
+    /// Makes a session that sees every table as it is now, as far as `accounts` go.
+    pub(crate) async fn session(
+        &self,
+        accounts: Option<&[String]>,
+    ) -> Result<SessionContext, Error> {
         let context = session(&self.limits)?;
-        let usage_events = self.usage_events(&context).await?;
-        context
-            .register_table("usage_events", Arc::new(usage_events))
-            .map_err(query)?;
-        for (name, select) in VIEWS {
-            let view = context.sql(select).await.map_err(query)?.into_view();
-            context.register_table(name, view).map_err(query)?;
-        }
+        let usage_events: Arc<dyn TableProvider> = Arc::new(self.usage_events(&context).await?);
+        let usage_events = limited(&context, usage_events, accounts)?;
+        register_usage(&context, usage_events).await?;
         for source in &self.tables {
             let table = MemTable::try_new(source.schema(), vec![source.batches().await?]);
-            let table = Arc::new(table.map_err(query)?);
-            context
-                .register_table(source.name(), table)
-                .map_err(query)?;
+            let table: Arc<dyn TableProvider> = Arc::new(table.map_err(query)?);
+            if let Some(table) = limited(&context, table, accounts)? {
+                context
+                    .register_table(source.name(), table)
+                    .map_err(query)?;
+            }
+        }
+        Ok(context)
+    }
+
+    /// Makes a session that has the tables and not their rows.
+    pub(crate) async fn empty_session(&self, is_limited: bool) -> Result<SessionContext, Error> {
+        let context = session(&self.limits)?;
+        let empty = |schema| Arc::new(EmptyTable::new(schema)) as Arc<dyn TableProvider>;
+        register_usage(&context, Some(empty(usage_schema()))).await?;
+        for source in &self.tables {
+            let schema = source.schema();
+            if !is_limited || schema.column_with_name(ACCOUNT).is_some() {
+                context
+                    .register_table(source.name(), empty(schema))
+                    .map_err(query)?;
+            }
         }
         Ok(context)
     }
@@ -157,11 +179,48 @@ impl Lake {
     }
 
     async fn run(&self, sql: &str) -> Result<Vec<RecordBatch>, Error> {
-        let context = self.session().await?;
+        let context = self.session(None).await?;
         let frame = context
             .sql_with_options(sql, read_only())
             .await
             .map_err(query)?;
+        self.rows_of(frame).await
+    }
+
+    /// Refuses a statement that is too long.
+    pub(crate) fn check_length(&self, sql: &str) -> Result<(), Error> {
+        if sql.len() > self.limits.statement_bytes {
+            return Err(Error::Query(format!(
+                "the statement is longer than {} bytes",
+                self.limits.statement_bytes
+            )));
+        }
+        Ok(())
+    }
+
+    /// Carries work out on a worker, for as long as one query may take.
+    ///
+    /// Planning goes as deep as the statement: on a worker, whose stack the program chose
+    /// ([`STACK_BYTES`]), and not on the caller's. Dropped with the future, it ends.
+    pub(crate) async fn on_a_worker<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let patience = Duration::from_secs(self.limits.timeout_secs);
+        let mut running = JoinSet::new();
+        running.spawn(work);
+        match tokio::time::timeout(patience, running.join_next()).await {
+            Ok(Some(Ok(answer))) => answer,
+            Ok(_) => Err(Error::Query("the query ended without an answer".to_owned())),
+            Err(_) => Err(Error::Query(format!(
+                "the query took longer than {} s",
+                self.limits.timeout_secs
+            ))),
+        }
+    }
+
+    /// Gathers the rows of an answer, as many as one may have.
+    pub(crate) async fn rows_of(&self, frame: DataFrame) -> Result<Vec<RecordBatch>, Error> {
         let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
         let mut stream = frame.execute_stream().await.map_err(query)?;
         let (mut batches, mut rows) = (Vec::new(), 0);
@@ -185,26 +244,9 @@ impl Lake {
 #[async_trait]
 impl HistoryReader for Lake {
     async fn query(&self, sql: &str) -> Result<Vec<RecordBatch>, Error> {
-        if sql.len() > self.limits.statement_bytes {
-            return Err(Error::Query(format!(
-                "the statement is longer than {} bytes",
-                self.limits.statement_bytes
-            )));
-        }
-        let patience = Duration::from_secs(self.limits.timeout_secs);
+        self.check_length(sql)?;
         let (lake, sql) = (self.clone(), sql.to_owned());
-        // Planning goes as deep as the statement: on a worker, whose stack the program chose
-        // ([`STACK_BYTES`]), and not on the caller's. Dropped with the future, it ends.
-        let mut running = JoinSet::new();
-        running.spawn(async move { lake.run(&sql).await });
-        match tokio::time::timeout(patience, running.join_next()).await {
-            Ok(Some(Ok(answer))) => answer,
-            Ok(_) => Err(Error::Query("the query ended without an answer".to_owned())),
-            Err(_) => Err(Error::Query(format!(
-                "the query took longer than {} s",
-                self.limits.timeout_secs
-            ))),
-        }
+        self.on_a_worker(async move { lake.run(&sql).await }).await
     }
 
     async fn tables(&self) -> Result<Vec<(String, SchemaRef)>, Error> {
@@ -215,6 +257,46 @@ impl HistoryReader for Lake {
         tables.extend(others.map(|source| (source.name().to_owned(), source.schema())));
         Ok(tables)
     }
+}
+
+/// Names the usage, and the views over it.
+async fn register_usage(
+    context: &SessionContext,
+    usage_events: Option<Arc<dyn TableProvider>>,
+) -> Result<(), Error> {
+    let Some(usage_events) = usage_events else {
+        return Ok(());
+    };
+    context
+        .register_table("usage_events", usage_events)
+        .map_err(query)?;
+    for (name, select) in VIEWS {
+        let view = context.sql(select).await.map_err(query)?.into_view();
+        context.register_table(name, view).map_err(query)?;
+    }
+    Ok(())
+}
+
+/// The column that says whose a row is.
+const ACCOUNT: &str = "account";
+
+/// Leaves only the rows of some accounts, or nothing where a table has none; the table itself has
+/// no name in the session then.
+fn limited(
+    context: &SessionContext,
+    table: Arc<dyn TableProvider>,
+    accounts: Option<&[String]>,
+) -> Result<Option<Arc<dyn TableProvider>>, Error> {
+    let Some(accounts) = accounts else {
+        return Ok(Some(table));
+    };
+    if table.schema().column_with_name(ACCOUNT).is_none() {
+        return Ok(None);
+    }
+    let accounts = accounts.iter().map(|account| lit(account.as_str()));
+    let frame = context.read_table(table).map_err(query)?;
+    let frame = frame.filter(col(ACCOUNT).in_list(accounts.collect(), false));
+    Ok(Some(frame.map_err(query)?.into_view()))
 }
 
 /// Lists the files of the loaded version.

@@ -13,6 +13,7 @@
 mod commit;
 mod config;
 mod error;
+mod gate;
 mod lake;
 mod live;
 mod parquet_file;

@@ -10,6 +10,9 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use crate::config::QueryLimits;
 use crate::error::query;
 
+/// The name of the database.
+pub(crate) const CATALOG: &str = "spikewatch";
+
 /// Makes an empty session with the limits' memory; it can spill nowhere.
 pub(crate) fn session(limits: &QueryLimits) -> Result<SessionContext, Error> {
     let runtime = RuntimeEnvBuilder::new()
@@ -18,7 +21,7 @@ pub(crate) fn session(limits: &QueryLimits) -> Result<SessionContext, Error> {
         .map_err(query)?;
     let config = SessionConfig::new()
         .with_information_schema(true)
-        .with_default_catalog_and_schema("spikewatch", "public")
+        .with_default_catalog_and_schema(CATALOG, "public")
         .with_target_partitions(std::thread::available_parallelism().map_or(2, usize::from));
     Ok(SessionContext::new_with_config_rt(config, runtime))
 }

@@ -68,6 +68,9 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Show the configuration as it is understood, without secrets.
     Config(ConfigArgs),
+    /// Answer the PostgreSQL wire; `run` starts it and keeps it running.
+    #[command(hide = true)]
+    SqlGateway,
 }
 
 #[derive(Debug, Args)]

@@ -30,6 +30,36 @@ pub(crate) fn write_lines<T: Serialize>(out: &mut dyn Write, items: &[T]) -> any
     Ok(())
 }
 
+/// Reads a secret of ours, or makes one of 64 hex digits that only its owner can read; `what` names
+/// it where it cannot be used.
+pub(crate) fn own_secret(path: &Path, what: &str) -> anyhow::Result<String> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let failed = || format!("use {what} \"{}\"", path.display());
+    if !path.exists() {
+        let mut random = [0u8; 32];
+        let mut source = File::open("/dev/urandom").with_context(failed)?;
+        std::io::Read::read_exact(&mut source, &mut random).with_context(failed)?;
+        let mut file = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .with_context(failed)?;
+        file.write_all(hex::encode(random).as_bytes())
+            .with_context(failed)?;
+        file.sync_all().with_context(failed)?;
+    }
+    let text = std::fs::read_to_string(path).with_context(failed)?;
+    let text = text.trim();
+    if text.len() < 32 {
+        bail!(
+            "{what} \"{}\" is shorter than 32 characters",
+            path.display()
+        );
+    }
+    Ok(text.to_owned())
+}
+
 /// Reads an inventory.
 pub(crate) fn inventory(path: &Path) -> anyhow::Result<Inventory> {
     let text = std::fs::read_to_string(path)

@@ -10,6 +10,7 @@ mod config;
 mod decoding;
 mod exit;
 mod files;
+mod gateway_process;
 mod lake;
 mod lock;
 mod logging;
@@ -63,5 +64,6 @@ async fn run(cli: Cli) -> anyhow::Result<std::process::ExitCode> {
         Command::Keys(args) => commands::cases::keys(config, args).await,
         Command::Audit(args) => commands::cases::audit(config, args).await,
         Command::Config(args) => commands::show_config::run(config, args),
+        Command::SqlGateway => commands::sql_gateway::run(config).await,
     }
 }

@@ -1,6 +1,5 @@
 //! Plugging the rooms of the house together.
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -208,31 +207,8 @@ pub(crate) fn protected(mut inventory: Inventory, secret: &FingerprintSecret) ->
 
 /// Reads the secret that keys fingerprints, or makes one that only its owner can read.
 pub(crate) fn fingerprint_secret(path: &Path) -> anyhow::Result<FingerprintSecret> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let failed = || format!("use fingerprint secret \"{}\"", path.display());
-    if !path.exists() {
-        let mut random = [0u8; 32];
-        let mut source = std::fs::File::open("/dev/urandom").with_context(failed)?;
-        std::io::Read::read_exact(&mut source, &mut random).with_context(failed)?;
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .with_context(failed)?;
-        file.write_all(hex::encode(random).as_bytes())
-            .with_context(failed)?;
-        file.sync_all().with_context(failed)?;
-    }
-    let text = std::fs::read_to_string(path).with_context(failed)?;
-    let text = text.trim();
-    if text.len() < 32 {
-        bail!(
-            "fingerprint secret \"{}\" is shorter than 32 characters",
-            path.display()
-        );
-    }
-    Ok(FingerprintSecret::new(text.as_bytes()))
+    let secret = files::own_secret(path, "fingerprint secret")?;
+    Ok(FingerprintSecret::new(secret.into_bytes()))
 }
 
 /// The pipeline's vitals as the pages want them.

@@ -31,6 +31,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("simulator", 3),
     ("pipeline", 4),
     ("server", 4),
+    ("gateway", 4),
     ("spikewatch", 5),
 ];
 
@@ -43,6 +44,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("apache-avro*", &["ingest"]),
     ("prost-reflect*", &["ingest"]),
     ("protox*", &["ingest"]),
+    ("arrow-pg", &["gateway"]),
     ("arrow", &["columns"]),
     ("arrow-*", &["columns"]),
     ("datafusion*", &["history"]),
@@ -54,6 +56,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("maxminddb*", &["codec"]),
     ("sqlx*", &["casebook"]),
     ("axum*", &["server"]),
+    ("pgwire*", &["gateway"]),
+    ("rust_decimal", &["gateway"]),
+    ("rustls", &["gateway"]),
+    ("tokio-rustls", &["gateway"]),
     ("prometheus-client", &["server"]),
     ("statrs", &["detector"]),
     ("reqwest", &["ingest", "notify", "respond"]),

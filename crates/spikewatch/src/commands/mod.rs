@@ -14,3 +14,4 @@ pub(crate) mod run;
 pub(crate) mod show_config;
 pub(crate) mod simulate;
 pub(crate) mod sql;
+pub(crate) mod sql_gateway;

@@ -11,13 +11,17 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use crate::cli::RunArgs;
-use crate::{config, process, wiring};
+use crate::{config, gateway_process, process, wiring};
 
 /// How long the last messages may take before the process ends.
 const DRAIN: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<ExitCode> {
     let config = config::load(file)?;
+    let gateway_config = gateway_process::config(&config)?;
+    if let Some(gateway_config) = &gateway_config {
+        gateway_config.check()?;
+    }
     let cancel = process::stop_on_signal()?;
     let stop_at = if args.until_end {
         StopAt::End
@@ -56,6 +60,8 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
     if let Some(socket) = service.live_socket {
         tokio::spawn(socket.serve());
     }
+    let gateway = (gateway_config.is_some() && !args.until_end)
+        .then(|| tokio::spawn(gateway_process::keep(config.clone(), cancel.child_token())));
     // A finite run reads what is there; what is only in an API comes later.
     let pollers = if args.until_end {
         Vec::new()
@@ -82,6 +88,9 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
         progress.abort();
     }
     cancel.cancel();
+    if let Some(gateway) = gateway {
+        gateway.await.context("end the SQL gateway")?;
+    }
     if let Some(deliveries) = deliveries {
         deliveries.await.context("deliver messages")?;
     }

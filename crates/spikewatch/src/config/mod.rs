@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use codec::{Format, Mapping};
 use detector::DetectorConfig;
+use gateway::{TlsConfig, UserConfig};
 use history::{HistoryConfig, QueryLimits};
 use ingest::{KafkaConfig, PollConfig, RegistryConfig};
 use notify::NotifyConfig;
@@ -157,8 +158,18 @@ impl Default for PricesConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct SqlConfig {
-    /// Reserved for the PostgreSQL wire, which this version does not serve yet.
+    /// Where the PostgreSQL wire listens; without it there is none.
     pub(crate) listen: Option<std::net::SocketAddr>,
+    /// The certificate, without which only loopback is listened on.
+    pub(crate) tls: Option<TlsConfig>,
+    /// Who may sign in, by name; without any, `analyst` with a password below `data_dir`.
+    pub(crate) users: BTreeMap<String, UserConfig>,
+    /// Connections at one time.
+    pub(crate) max_connections: usize,
+    /// Queries of one user at one time.
+    pub(crate) max_queries_per_user: usize,
+    /// The memory from which on the gateway's process is ended, in bytes.
+    pub(crate) process_memory_bytes: u64,
     /// Bytes of working memory of one query.
     pub(crate) memory_bytes: usize,
     /// Seconds that one query may take.
@@ -172,6 +183,11 @@ impl Default for SqlConfig {
         let limits = QueryLimits::default();
         Self {
             listen: None,
+            tls: None,
+            users: BTreeMap::new(),
+            max_connections: 64,
+            max_queries_per_user: 4,
+            process_memory_bytes: 4 << 30,
             memory_bytes: limits.memory_bytes,
             timeout_secs: limits.timeout_secs,
             max_rows: limits.rows,
@@ -225,6 +241,11 @@ impl Config {
             folder: SnapshotFolder::new(folder, &self.kafka.cluster),
             interval: Duration::from_secs(self.snapshots.interval_secs),
         }
+    }
+
+    /// Returns where the password of the one user lies that there is without `[sql.users]`.
+    pub(crate) fn sql_password_file(&self) -> PathBuf {
+        self.data_dir.join("sql-password")
     }
 
     /// Returns where live rows are lent.

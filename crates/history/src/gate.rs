@@ -1,0 +1,211 @@
+//! SQL of programs that speak PostgreSQL: its catalogue, its statements, its parameters.
+//!
+//! Statements are allowed by what they are, not refused by what they are not: a query, an
+//! explanation of one, and what is only about the session.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use columns::arrow::array::RecordBatch;
+use columns::arrow::schema::DataType;
+use columns::{Asker, Description, Error, SqlGate, Statement, StatementKind};
+use datafusion::catalog::SchemaProvider;
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::dataframe::DataFrame;
+use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast::{self, Set};
+use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
+use datafusion_pg_catalog::pg_catalog::setup_pg_catalog;
+use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
+use tokio::sync::OnceCell;
+
+use crate::error::query;
+use crate::lake::Lake;
+use crate::session::{CATALOG, read_only};
+
+/// What PostgreSQL's catalogue says, for who sees all and for who is limited to accounts.
+#[derive(Default)]
+pub(crate) struct Catalogues {
+    whole: OnceCell<Arc<dyn SchemaProvider>>,
+    limited: OnceCell<Arc<dyn SchemaProvider>>,
+}
+
+#[async_trait]
+impl SqlGate for Lake {
+    fn statements(&self, text: &str) -> Result<Vec<Statement>, Error> {
+        self.check_length(text)?;
+        let parsed = PostgresCompatibilityParser::new().parse(text);
+        let parsed = parsed.map_err(|err| Error::Query(err.to_string()))?;
+        parsed.into_iter().map(statement).collect()
+    }
+
+    async fn describe(&self, asker: &Asker, statement: &str) -> Result<Description, Error> {
+        self.check_length(statement)?;
+        let (lake, asker, text) = (self.clone(), asker.clone(), statement.to_owned());
+        self.on_a_worker(async move {
+            let (_, plan) = lake.plan(&asker, &text).await?;
+            Ok(Description {
+                schema: Arc::new(plan.schema().as_arrow().clone()),
+                parameters: parameters_of(&plan)?,
+            })
+        })
+        .await
+    }
+
+    async fn answer(
+        &self,
+        asker: &Asker,
+        statement: &str,
+        parameters: &[Option<String>],
+    ) -> Result<Vec<RecordBatch>, Error> {
+        self.check_length(statement)?;
+        let (lake, asker, text) = (self.clone(), asker.clone(), statement.to_owned());
+        let parameters = parameters.to_vec();
+        self.on_a_worker(async move {
+            let (context, mut plan) = lake.plan(&asker, &text).await?;
+            let types = parameters_of(&plan)?;
+            if !types.is_empty() {
+                let values = values_of(&types, parameters)?;
+                plan = plan.replace_params_with_values(&values).map_err(query)?;
+            }
+            lake.rows_of(DataFrame::new(context.state(), plan)).await
+        })
+        .await
+    }
+}
+
+impl Lake {
+    /// Returns the catalogue of the tables that are there for `asker`.
+    ///
+    /// It is made once: a program asks for the number of a table with one statement and for what
+    /// has that number with the next.
+    async fn pg_catalog(&self, asker: &Asker) -> Result<Arc<dyn SchemaProvider>, Error> {
+        let is_limited = asker.accounts.is_some();
+        let catalogue = if is_limited {
+            &self.catalogues.limited
+        } else {
+            &self.catalogues.whole
+        };
+        let made = catalogue.get_or_try_init(|| async {
+            let context = self.empty_session(is_limited).await?;
+            set_up(&context)?;
+            let database = context.catalog(CATALOG).ok_or_else(no_catalogue)?;
+            database.schema(PG_CATALOG).ok_or_else(no_catalogue)
+        });
+        made.await.cloned()
+    }
+
+    /// Plans a statement in a session that has PostgreSQL's catalogue.
+    async fn plan(
+        &self,
+        asker: &Asker,
+        text: &str,
+    ) -> Result<(SessionContext, LogicalPlan), Error> {
+        let context = self.session(asker.accounts.as_deref()).await?;
+        set_up(&context)?;
+        let pg_catalog = self.pg_catalog(asker).await?;
+        let database = context.catalog(CATALOG).ok_or_else(no_catalogue)?;
+        database
+            .register_schema(PG_CATALOG, pg_catalog)
+            .map_err(query)?;
+        let plan = context.state().create_logical_plan(text).await;
+        let plan = plan.map_err(query)?;
+        read_only().verify_plan(&plan).map_err(query)?;
+        Ok((context, plan))
+    }
+}
+
+/// The schema in which PostgreSQL says what there is.
+const PG_CATALOG: &str = "pg_catalog";
+
+fn set_up(context: &SessionContext) -> Result<(), Error> {
+    setup_pg_catalog(context, CATALOG, EmptyContextProvider)
+        .map_err(|err| Error::Query(err.to_string()))
+}
+
+fn no_catalogue() -> Error {
+    Error::Query("there is no catalogue".to_owned())
+}
+
+/// Says what a statement wants, and refuses whatever is not known to read only.
+fn statement(parsed: ast::Statement) -> Result<Statement, Error> {
+    let text = parsed.to_string();
+    let kind = match parsed {
+        ast::Statement::Query(_) => StatementKind::Query,
+        ast::Statement::Explain { statement, .. }
+            if matches!(*statement, ast::Statement::Query(_)) =>
+        {
+            StatementKind::Query
+        }
+        ast::Statement::Set(set) => StatementKind::Set(name_of(&set)),
+        ast::Statement::ShowVariable { variable } => {
+            let words: Vec<String> = variable
+                .iter()
+                .map(|word| word.value.to_lowercase())
+                .collect();
+            StatementKind::Show(words.join("_"))
+        }
+        ast::Statement::StartTransaction { .. } => StatementKind::Transaction("BEGIN"),
+        ast::Statement::Commit { .. } => StatementKind::Transaction("COMMIT"),
+        ast::Statement::Rollback { .. } => StatementKind::Transaction("ROLLBACK"),
+        ast::Statement::Discard { .. } => StatementKind::Forget("DISCARD ALL"),
+        ast::Statement::Deallocate { .. } => StatementKind::Forget("DEALLOCATE"),
+        ast::Statement::Close { .. } => StatementKind::Forget("CLOSE CURSOR"),
+        _ => {
+            let word = text
+                .split_whitespace()
+                .next()
+                .unwrap_or_default()
+                .to_uppercase();
+            return Err(Error::Query(format!(
+                "{word} is not allowed: there is only reading here, with SELECT, WITH, VALUES and EXPLAIN"
+            )));
+        }
+    };
+    Ok(Statement { text, kind })
+}
+
+/// Returns the name of a setting in small letters.
+fn name_of(set: &Set) -> String {
+    match set {
+        Set::SingleAssignment { variable, .. } => variable.to_string().to_lowercase(),
+        Set::SetTimeZone { .. } => "timezone".to_owned(),
+        Set::SetTransaction { .. } => "transaction".to_owned(),
+        Set::SetNames { .. } | Set::SetNamesDefault { .. } => "client_encoding".to_owned(),
+        Set::SetSessionParam(_) | Set::SetSessionAuthorization(_) | Set::SetRole { .. } => {
+            "role".to_owned()
+        }
+        _ => set.to_string().to_lowercase(),
+    }
+}
+
+/// Returns the types of the parameters from `$1` on; one of which nothing is known is a text.
+fn parameters_of(plan: &LogicalPlan) -> Result<Vec<DataType>, Error> {
+    let types: HashMap<String, Option<DataType>> = plan.get_parameter_types().map_err(query)?;
+    let mut parameters = Vec::with_capacity(types.len());
+    for at in 1..=types.len() {
+        let Some(data_type) = types.get(&format!("${at}")) else {
+            return Err(Error::Query(format!("parameter ${at} is missing")));
+        };
+        parameters.push(data_type.clone().unwrap_or(DataType::Utf8));
+    }
+    Ok(parameters)
+}
+
+fn values_of(types: &[DataType], texts: Vec<Option<String>>) -> Result<ParamValues, Error> {
+    if texts.len() != types.len() {
+        return Err(Error::Query(format!(
+            "the statement has {} parameters, and {} were given",
+            types.len(),
+            texts.len()
+        )));
+    }
+    let value = |(data_type, text): (&DataType, Option<String>)| match text {
+        Some(text) => ScalarValue::try_from_string(text, data_type),
+        None => ScalarValue::try_from(data_type),
+    };
+    let values: Result<Vec<_>, _> = types.iter().zip(texts).map(value).collect();
+    Ok(ParamValues::from(values.map_err(query)?))
+}

@@ -85,7 +85,7 @@ pub enum StatementKind {
     Show(String),
     /// `BEGIN`, `COMMIT` or `ROLLBACK`, of which there is nothing to do for who only reads.
     Transaction(&'static str),
-    /// `DISCARD`, `DEALLOCATE` or `CLOSE`.
+    /// `DISCARD`, `DEALLOCATE`, `CLOSE` or `RESET`.
     Forget(&'static str),
 }
 

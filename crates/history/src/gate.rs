@@ -152,7 +152,13 @@ fn statement(parsed: ast::Statement) -> Result<Statement, Error> {
         ast::Statement::Rollback { .. } => StatementKind::Transaction("ROLLBACK"),
         ast::Statement::Discard { .. } => StatementKind::Forget("DISCARD ALL"),
         ast::Statement::Deallocate { .. } => StatementKind::Forget("DEALLOCATE"),
+        ast::Statement::Reset(_) => StatementKind::Forget("RESET"),
         ast::Statement::Close { .. } => StatementKind::Forget("CLOSE CURSOR"),
+        ast::Statement::Explain { .. } => {
+            return Err(Error::Query(
+                "only a query can be explained, and what writes is none".to_owned(),
+            ));
+        }
         _ => {
             let word = text
                 .split_whitespace()

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use gateway::{ANALYST, GatewayConfig, UserConfig};
 use model::Secret;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -17,8 +17,8 @@ use crate::lock::make_data_dir;
 /// How long to wait before the process is started again, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
-/// A process that lived as long was not ended by what it began with.
-const LIVED: Duration = Duration::from_secs(30);
+/// A process that lived as long has answered, and is not ended by what it begins with.
+const LIVED: Duration = Duration::from_secs(1);
 
 /// Returns where the gateway listens and for whom, or `None` where there is none.
 ///
@@ -52,10 +52,14 @@ pub(crate) async fn keep(config: Config, cancel: CancellationToken) {
     while !cancel.is_cancelled() {
         let started = Instant::now();
         let ended = match start(&config) {
-            Ok(mut child) => tokio::select! {
-                () = cancel.cancelled() => return end(child).await,
-                status = child.wait() => status,
-            },
+            Ok(mut child) => {
+                // Its standard input is held: to wait for a child would close it.
+                let held = child.stdin.take();
+                tokio::select! {
+                    () = cancel.cancelled() => return end(child, held).await,
+                    status = child.wait() => status,
+                }
+            }
             Err(err) => Err(err),
         };
         tell(ended);
@@ -82,8 +86,8 @@ fn start(config: &Config) -> std::io::Result<Child> {
 }
 
 /// Ends the process as it ends by itself when the service is gone.
-async fn end(mut child: Child) {
-    drop(child.stdin.take());
+async fn end(mut child: Child, held: Option<ChildStdin>) {
+    drop(held);
     let patience = Duration::from_secs(2);
     // What does not end is killed when it is dropped.
     let _ = tokio::time::timeout(patience, child.wait()).await;

@@ -6,10 +6,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command};
 
-/// Sets up log lines: the service talks at info, commands only warn.
+/// Sets up log lines: the service and its gateway talk at info, commands only warn.
 pub(crate) fn init(cli: &Cli) {
     let usual = match cli.command {
-        Command::Run(_) => "info",
+        Command::Run(_) | Command::SqlGateway => "info",
         _ => "warn",
     };
     let asked = cli.log.as_deref().unwrap_or(usual);

@@ -8,6 +8,7 @@
 mod check;
 mod files;
 mod full_disk;
+mod gateway;
 mod graceful_stop;
 mod kill_nine;
 mod malformed;

@@ -103,7 +103,7 @@ impl Lake {
         asker: &Asker,
         text: &str,
     ) -> Result<(SessionContext, LogicalPlan), Error> {
-        let context = self.session(asker.accounts.as_deref()).await?;
+        let context = self.session(asker.accounts.as_deref(), text).await?;
         set_up(&context)?;
         let pg_catalog = self.pg_catalog(asker).await?;
         let database = context.catalog(CATALOG).ok_or_else(no_catalogue)?;

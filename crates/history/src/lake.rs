@@ -29,7 +29,7 @@ use crate::error::{query, storage};
 use crate::gate::Catalogues;
 use crate::provider::{DayFile, UsageEvents, check_schema};
 use crate::session::{read_only, session};
-use crate::views::VIEWS;
+use crate::views::{VIEWS, View, named_in};
 
 /// What the workers of a runtime that asks [`Lake`] need as a stack: a statement of the greatest
 /// length is a chain of eight thousand operators, and planning it goes that deep. Only what is
@@ -73,24 +73,26 @@ impl Lake {
         })
     }
 
-    /// Makes a session that sees every table as it is now, as far as `accounts` go.
+    /// Makes a session that sees every table as it is now, as far as `accounts` go, and the views
+    /// that `statement` may name.
     pub(crate) async fn session(
         &self,
         accounts: Option<&[String]>,
+        statement: &str,
     ) -> Result<SessionContext, Error> {
         let context = session(&self.limits)?;
         let usage_events: Arc<dyn TableProvider> = Arc::new(self.usage_events(&context).await?);
-        let usage_events = limited(&context, usage_events, accounts)?;
-        register_usage(&context, usage_events).await?;
+        if let Some(usage_events) = limited(&context, usage_events, accounts)? {
+            register(&context, USAGE_EVENTS, usage_events)?;
+        }
         for source in &self.tables {
             let table = MemTable::try_new(source.schema(), vec![source.batches().await?]);
             let table: Arc<dyn TableProvider> = Arc::new(table.map_err(query)?);
             if let Some(table) = limited(&context, table, accounts)? {
-                context
-                    .register_table(source.name(), table)
-                    .map_err(query)?;
+                register(&context, source.name(), table)?;
             }
         }
+        register_views(&context, named_in(statement)).await?;
         Ok(context)
     }
 
@@ -98,15 +100,14 @@ impl Lake {
     pub(crate) async fn empty_session(&self, is_limited: bool) -> Result<SessionContext, Error> {
         let context = session(&self.limits)?;
         let empty = |schema| Arc::new(EmptyTable::new(schema)) as Arc<dyn TableProvider>;
-        register_usage(&context, Some(empty(usage_schema()))).await?;
+        register(&context, USAGE_EVENTS, empty(usage_schema()))?;
         for source in &self.tables {
             let schema = source.schema();
             if !is_limited || schema.column_with_name(ACCOUNT).is_some() {
-                context
-                    .register_table(source.name(), empty(schema))
-                    .map_err(query)?;
+                register(&context, source.name(), empty(schema))?;
             }
         }
+        register_views(&context, VIEWS.iter()).await?;
         Ok(context)
     }
 
@@ -179,7 +180,7 @@ impl Lake {
     }
 
     async fn run(&self, sql: &str) -> Result<Vec<RecordBatch>, Error> {
-        let context = self.session(None).await?;
+        let context = self.session(None, sql).await?;
         let frame = context
             .sql_with_options(sql, read_only())
             .await
@@ -250,29 +251,46 @@ impl HistoryReader for Lake {
     }
 
     async fn tables(&self) -> Result<Vec<(String, SchemaRef)>, Error> {
-        let mut tables = vec![("usage_events".to_owned(), usage_schema())];
-        let views = VIEWS.iter();
-        tables.extend(views.map(|(name, _)| ((*name).to_owned(), usage_schema())));
         let others = self.tables.iter();
+        let mut tables = vec![(USAGE_EVENTS.to_owned(), usage_schema())];
         tables.extend(others.map(|source| (source.name().to_owned(), source.schema())));
+        let context = self.empty_session(false).await?;
+        for View { name, .. } in &VIEWS {
+            if !context.table_exist(*name).map_err(query)? {
+                continue;
+            }
+            let view = context.table_provider(*name).await.map_err(query)?;
+            tables.push(((*name).to_owned(), view.schema()));
+        }
         Ok(tables)
     }
 }
 
-/// Names the usage, and the views over it.
-async fn register_usage(
+/// The name of the table of all usage.
+const USAGE_EVENTS: &str = "usage_events";
+
+fn register(
     context: &SessionContext,
-    usage_events: Option<Arc<dyn TableProvider>>,
+    name: &str,
+    table: Arc<dyn TableProvider>,
 ) -> Result<(), Error> {
-    let Some(usage_events) = usage_events else {
-        return Ok(());
-    };
-    context
-        .register_table("usage_events", usage_events)
-        .map_err(query)?;
-    for (name, select) in VIEWS {
+    let before = context.register_table(name, table).map_err(query)?;
+    debug_assert!(before.is_none(), "each name is there once");
+    Ok(())
+}
+
+/// Names views, but for those over a table that is not there.
+async fn register_views(
+    context: &SessionContext,
+    views: impl Iterator<Item = &'static View>,
+) -> Result<(), Error> {
+    for View { name, select } in views {
+        let of_keys = select.contains("FROM keys ");
+        if of_keys && !context.table_exist("keys").map_err(query)? {
+            continue;
+        }
         let view = context.sql(select).await.map_err(query)?.into_view();
-        context.register_table(name, view).map_err(query)?;
+        register(context, name, view)?;
     }
     Ok(())
 }

@@ -21,28 +21,33 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from
 const LIVED: Duration = Duration::from_secs(1);
 
 /// Returns where the gateway listens and for whom, or `None` where there is none.
+pub(crate) fn configured(config: &Config) -> Option<GatewayConfig> {
+    Some(GatewayConfig {
+        listen: config.sql.listen?,
+        tls: config.sql.tls.clone(),
+        users: config.sql.users.clone(),
+        max_connections: config.sql.max_connections,
+        max_queries_per_user: config.sql.max_queries_per_user,
+    })
+}
+
+/// The same, with the one user that there is without `[sql.users]`, whose password is made at
+/// the first time.
 ///
 /// # Errors
-/// When the password of the one user without `[sql.users]` cannot be read or made.
+/// When that password cannot be read or made.
 pub(crate) fn config(config: &Config) -> anyhow::Result<Option<GatewayConfig>> {
-    let Some(listen) = config.sql.listen else {
+    let Some(mut gateway) = configured(config) else {
         return Ok(None);
     };
-    let mut users = config.sql.users.clone();
-    if users.is_empty() {
+    if gateway.users.is_empty() {
         make_data_dir(&config.data_dir)?;
         let password = files::own_secret(&config.sql_password_file(), "SQL password")?;
         let password = Secret::new(password);
         let accounts = None;
-        users = BTreeMap::from([(ANALYST.to_owned(), UserConfig { password, accounts })]);
+        gateway.users = BTreeMap::from([(ANALYST.to_owned(), UserConfig { password, accounts })]);
     }
-    Ok(Some(GatewayConfig {
-        listen,
-        tls: config.sql.tls.clone(),
-        users,
-        max_connections: config.sql.max_connections,
-        max_queries_per_user: config.sql.max_queries_per_user,
-    }))
+    Ok(Some(gateway))
 }
 
 /// Keeps the gateway running until it is cancelled. Whatever a query does to the process, the

@@ -8,7 +8,7 @@ use ingest::KafkaSink;
 
 use crate::cli::CheckArgs;
 use crate::config::{self, Config};
-use crate::{decoding, files, networks, polling, wiring};
+use crate::{decoding, files, gateway_process, networks, polling, wiring};
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,6 +35,11 @@ pub(crate) async fn run(file: Option<&Path>, args: CheckArgs) -> anyhow::Result<
     }
     for (key, text) in networks::described(&networks) {
         say(key, Ok(text));
+    }
+    if let Some(gateway) = gateway_process::configured(&config) {
+        let outcome = gateway.check().map_err(|err| chain(&err));
+        let listen = format!("will listen on {}", gateway.listen);
+        say("sql".to_owned(), outcome.map(|()| listen));
     }
     match notify::channels(config.notify.clone()) {
         Ok(channels) if args.no_environment => {

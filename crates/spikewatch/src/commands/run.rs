@@ -18,6 +18,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<ExitCode> {
     let config = config::load(file)?;
+    // A wrong gateway is told now, and not once a second by its process.
     let gateway_config = gateway_process::config(&config)?;
     if let Some(gateway_config) = &gateway_config {
         gateway_config.check()?;

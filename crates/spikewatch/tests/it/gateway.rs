@@ -146,7 +146,11 @@ fn nothing_is_read_outside_written_or_stopped_by_hostile_statements() {
     let counts = good(asked);
     let statements: usize = counts.split(' ').next().unwrap().parse().unwrap();
     assert!(statements >= 40, "{counts}");
-    assert!(service.running.ended().is_none(), "{}", service.running.stderr());
+    assert!(
+        service.running.ended().is_none(),
+        "{}",
+        service.running.stderr()
+    );
     assert_eq!(
         service.instance.data_dir().read_dir().unwrap().count(),
         before

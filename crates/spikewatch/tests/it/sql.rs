@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use columns::arrow::ipc::reader::StreamReader;
+use model::{Clock, SystemClock, Timestamp};
 use serde_json::{Value, json};
 
 use crate::support::{Broker, Instance, Running, Usage, eventually, tools, write_lines};
@@ -331,4 +332,74 @@ fn rows_are_printed_in_every_format() {
     let printed = |format: &str| instance.run(["sql", "--format", format, nothing]).good();
     assert_eq!(printed("csv"), "event_id\n");
     assert_eq!(printed("json"), "");
+}
+
+#[test]
+fn views_answer_the_first_questions() {
+    let Some(tools) = tools("views_answer_the_first_questions") else {
+        return;
+    };
+    let broker = Broker::start(&tools);
+    let folder = tempfile::tempdir().unwrap();
+    let inventory = folder.path().join("inventory.json");
+    let key = |key: &str| json!({ "key": key, "account": "acme", "provider": "openai" });
+    let keys = json!({ "keys": [key("key_a"), key("key_unused")] });
+    std::fs::write(&inventory, keys.to_string()).unwrap();
+    let more = format!("[inventory]\nfile = \"{}\"\n", inventory.display());
+    let instance = Instance::new(&broker, &more);
+
+    let now = SystemClock.now();
+    let ago = |days: i64| now.plus(-days * Timestamp::DAY).to_string();
+    let usage = |id: &str, key: &str, time: String, requests: u64, address: &str| {
+        json!({
+            "id": id, "time": time, "provider": "openai", "account": "acme", "key": key,
+            "model": "gpt-5-mini", "requests": requests, "cost_usd": requests, "source_ip": address,
+        })
+    };
+    let bill = |cost: f64| {
+        json!({
+            "kind": "cost", "id": "line_1", "time": ago(1), "provider": "openai",
+            "account": "acme", "cost_usd": cost,
+        })
+    };
+    // A bucket that is said again with more in it, today.
+    let bucket = |requests: u64| {
+        let mut bucket = usage("bucket", "key_a", now.to_string(), requests, "198.51.100.1");
+        bucket["time_end"] = json!(now.plus(Timestamp::MINUTE).to_string());
+        bucket
+    };
+    let events = [
+        bucket(2),
+        bucket(5),
+        usage("b1", "key_b", ago(10), 7, "198.51.100.1"),
+        usage("b2", "key_b", ago(2), 3, "198.51.100.1"),
+        usage("b3", "key_b", ago(2), 1, "203.0.113.9"),
+        // All that is known of this key is new: its address says nothing.
+        usage("c1", "key_c", ago(1), 1, "203.0.113.9"),
+        bill(1.5),
+        bill(2.25),
+    ];
+    produce(&broker, &instance, &events);
+    instance.run_until_end();
+
+    let rows = |query: &str| instance.sql(query);
+    assert_eq!(
+        rows("SELECT key_id, requests, cost_usd, addresses FROM v_key_today"),
+        "key_a,5,5.000000000,1"
+    );
+    assert_eq!(
+        rows(
+            "SELECT day < current_date(), account, requests FROM v_spend_by_account ORDER BY requests"
+        ),
+        "true,acme,1\ntrue,acme,4\nfalse,acme,5\ntrue,acme,7"
+    );
+    assert_eq!(
+        rows("SELECT key_id, source_ip, requests FROM v_new_addresses"),
+        "key_b,203.0.113.9,1"
+    );
+    assert_eq!(rows("SELECT key_id FROM v_unused_keys"), "key_unused");
+    assert_eq!(rows("SELECT sum(cost_usd) FROM cost_lines"), "2.250000000");
+    assert_eq!(rows("SELECT sum(requests) FROM usage_events"), "19");
+    let latest = "SELECT sum(requests) FROM v_usage_latest WHERE kind = 'usage'";
+    assert_eq!(rows(latest), "17");
 }

@@ -50,7 +50,7 @@ pub fn write_batches(
                 .with_header(true)
                 .build(&mut *out);
             for batch in batches {
-                writer.write(&flat(batch)?)?;
+                writer.write(&flat(batch, DataType::is_nested)?)?;
             }
         }
         Format::Json => {
@@ -69,12 +69,47 @@ pub fn write_batches(
     Ok(())
 }
 
-/// Returns the batch with lists and structures as JSON texts, for what has no word for them.
-fn flat(batch: &RecordBatch) -> Result<RecordBatch, Error> {
+/// Returns the batch with structures as JSON texts, for programs that know lists and no structures.
+///
+/// # Errors
+/// When a structure cannot be written.
+pub fn without_structures(batch: &RecordBatch) -> Result<RecordBatch, Error> {
+    flat(batch, is_structure)
+}
+
+/// Returns the schema that [`without_structures`] gives a batch of this one.
+pub fn schema_without_structures(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| {
+        if is_structure(field.data_type()) {
+            text_field(field)
+        } else {
+            field.clone()
+        }
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// Returns whether there is more in a type than values, and lists of them.
+fn is_structure(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::List(item) | DataType::LargeList(item) => item.data_type().is_nested(),
+        other => other.is_nested(),
+    }
+}
+
+fn text_field(field: &Field) -> FieldRef {
+    Arc::new(Field::new(field.name(), DataType::Utf8, true))
+}
+
+/// Returns the batch with some columns as JSON texts, for what has no word for them.
+fn flat(batch: &RecordBatch, is_flattened: fn(&DataType) -> bool) -> Result<RecordBatch, Error> {
     let schema = batch.schema();
     let columns = schema.fields().iter().zip(batch.columns());
     let flat = columns
-        .map(|(field, column)| flat_column(field, column))
+        .map(|(field, column)| match is_flattened(field.data_type()) {
+            true => flat_column(field, column),
+            false => Ok((field.clone(), column.clone())),
+        })
         .collect::<Result<Vec<(FieldRef, ArrayRef)>, Error>>()?;
     let (fields, columns): (Vec<FieldRef>, Vec<ArrayRef>) = flat.into_iter().unzip();
     Ok(RecordBatch::try_new(
@@ -84,9 +119,6 @@ fn flat(batch: &RecordBatch) -> Result<RecordBatch, Error> {
 }
 
 fn flat_column(field: &FieldRef, column: &ArrayRef) -> Result<(FieldRef, ArrayRef), Error> {
-    if !field.data_type().is_nested() {
-        return Ok((field.clone(), column.clone()));
-    }
     let options = EncoderOptions::default();
     let mut encoder = make_encoder(field, column.as_ref(), &options)?;
     let mut json = Vec::new();
@@ -100,8 +132,7 @@ fn flat_column(field: &FieldRef, column: &ArrayRef) -> Result<(FieldRef, ArrayRe
             })
         })
         .collect();
-    let field = Field::new(field.name(), DataType::Utf8, true);
-    Ok((Arc::new(field), Arc::new(texts)))
+    Ok((text_field(field), Arc::new(texts)))
 }
 
 /// Returns the batch with its columns under other names, in the same order.
@@ -124,9 +155,32 @@ pub fn renamed(batch: &RecordBatch, names: &[String]) -> Result<RecordBatch, Err
 
 #[cfg(test)]
 mod tests {
+    use arrow_array::cast::AsArray;
+
     use crate::Table;
 
     use super::*;
+
+    #[test]
+    fn structures_are_json_and_lists_of_values_stay() {
+        let alert = serde_json::json!({ "key_ids": ["a"], "evidence": [{ "kind": "volume" }] });
+        let batch = Table::Alerts
+            .batch(&[alert, serde_json::json!({})])
+            .unwrap();
+        let plain = without_structures(&batch).unwrap();
+        assert_eq!(plain.schema(), schema_without_structures(&batch.schema()));
+        let column = |name: &str| plain.column_by_name(name).unwrap();
+        assert_eq!(
+            column("key_ids").data_type(),
+            batch.column_by_name("key_ids").unwrap().data_type()
+        );
+        let evidence = column("evidence").as_string::<i32>();
+        assert!(
+            evidence.value(0).contains(r#""kind":"volume""#),
+            "{evidence:?}"
+        );
+        assert!(evidence.is_null(1));
+    }
 
     #[test]
     fn lists_are_json_in_a_cell_of_csv() {

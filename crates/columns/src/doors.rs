@@ -85,7 +85,7 @@ pub enum StatementKind {
     Show(String),
     /// `BEGIN`, `COMMIT` or `ROLLBACK`, of which there is nothing to do for who only reads.
     Transaction(&'static str),
-    /// `DISCARD`, `DEALLOCATE`, `CLOSE` or `RESET`.
+    /// What leaves nothing behind: `DISCARD`, `DEALLOCATE`, `CLOSE`, `RESET`, and savepoints.
     Forget(&'static str),
 }
 
@@ -115,6 +115,9 @@ pub trait SqlGate: Send + Sync {
     /// # Errors
     /// [`Error::Query`] when it is not understood, too long, or a statement wants to write.
     fn statements(&self, text: &str) -> Result<Vec<Statement>, Error>;
+
+    /// Returns what a setting of the session says, if there is one of that name.
+    fn setting(&self, name: &str) -> Option<&'static str>;
 
     /// Says what a statement takes and gives.
     ///

@@ -29,7 +29,7 @@ mod snapshot;
 mod table;
 mod usage;
 
-pub use display::{Format, renamed, write_batches};
+pub use display::{Format, renamed, schema_without_structures, without_structures, write_batches};
 pub use doors::{
     Asker, CommitReceipt, Description, HistoryCommit, HistoryReader, HistoryWriter, SqlGate,
     Statement, StatementKind, TableSource,

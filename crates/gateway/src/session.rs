@@ -68,7 +68,7 @@ impl Session {
                 Err(error(REFUSED, format!("\"{name}\" cannot be set here")))
             }
             StatementKind::Show(name) => {
-                let value = settings::shown(name);
+                let value = self.gate.setting(name);
                 let unknown = || error(UNKNOWN_SETTING, format!("there is no setting \"{name}\""));
                 answer::setting(name, value.ok_or_else(unknown)?)
             }

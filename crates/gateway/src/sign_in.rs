@@ -8,12 +8,11 @@ use futures::Sink;
 use pgwire::api::auth::sasl::SASLAuthStartupHandler;
 use pgwire::api::auth::sasl::scram::{SCRAM_ITERATIONS, ScramAuth};
 use pgwire::api::auth::{DefaultServerParameterProvider, StartupHandler};
-use pgwire::api::{ClientInfo, ConnectionManager};
+use pgwire::api::{ClientInfo, ConnectionManager, METADATA_USER, PgWireConnectionState};
 use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 
 use crate::Users;
-use crate::settings::SERVER_VERSION;
 
 /// Signs one connection in.
 pub(crate) struct SignIn {
@@ -25,10 +24,11 @@ impl SignIn {
     pub(crate) fn new(
         users: Arc<Users>,
         connections: Arc<ConnectionManager>,
+        server_version: &str,
         needs_tls: bool,
     ) -> Self {
         let mut parameters = DefaultServerParameterProvider::default();
-        parameters.server_version = SERVER_VERSION.to_owned();
+        parameters.server_version = server_version.to_owned();
         parameters.is_superuser = false;
         parameters.default_transaction_read_only = true;
         let mut scram = ScramAuth::new(users);
@@ -61,6 +61,16 @@ impl StartupHandler for SignIn {
                 "TLS is needed here: connect with sslmode=require or stricter".to_owned(),
             ))));
         }
-        self.scram.on_startup(client, message).await
+        let signed_in = self.scram.on_startup(client, message).await;
+        let user = client.metadata().get(METADATA_USER);
+        let address = client.socket_addr();
+        match &signed_in {
+            Ok(()) if matches!(client.state(), PgWireConnectionState::ReadyForQuery) => {
+                tracing::info!(user, %address, "signed in to SQL");
+            }
+            Ok(()) => {}
+            Err(error) => tracing::warn!(user, %address, %error, "not signed in to SQL"),
+        }
+        signed_in
     }
 }

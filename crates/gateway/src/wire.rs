@@ -90,6 +90,10 @@ impl Gateway {
                 sign_in: Arc::new(SignIn::new(
                     self.session.users.clone(),
                     self.connections.clone(),
+                    self.session
+                        .gate
+                        .setting("server_version")
+                        .unwrap_or_default(),
                     self.tls.is_some(),
                 )),
                 session: Arc::new(self.session.clone()),

@@ -9,7 +9,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use columns::arrow::array::RecordBatch;
 use columns::arrow::schema::DataType;
-use columns::{Asker, Description, Error, SqlGate, Statement, StatementKind};
+use columns::{
+    Asker, Description, Error, SqlGate, Statement, StatementKind, schema_without_structures,
+    without_structures,
+};
 use datafusion::catalog::SchemaProvider;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::dataframe::DataFrame;
@@ -24,6 +27,7 @@ use tokio::sync::OnceCell;
 use crate::error::query;
 use crate::lake::Lake;
 use crate::session::{CATALOG, read_only};
+use crate::{functions, settings};
 
 /// What PostgreSQL's catalogue says, for who sees all and for who is limited to accounts.
 #[derive(Default)]
@@ -41,13 +45,17 @@ impl SqlGate for Lake {
         parsed.into_iter().map(statement).collect()
     }
 
+    fn setting(&self, name: &str) -> Option<&'static str> {
+        settings::shown(name)
+    }
+
     async fn describe(&self, asker: &Asker, statement: &str) -> Result<Description, Error> {
         self.check_length(statement)?;
         let (lake, asker, text) = (self.clone(), asker.clone(), statement.to_owned());
         self.on_a_worker(async move {
             let (_, plan) = lake.plan(&asker, &text).await?;
             Ok(Description {
-                schema: Arc::new(plan.schema().as_arrow().clone()),
+                schema: schema_without_structures(plan.schema().as_arrow()),
                 parameters: parameters_of(&plan)?,
             })
         })
@@ -70,7 +78,8 @@ impl SqlGate for Lake {
                 let values = values_of(&types, parameters)?;
                 plan = plan.replace_params_with_values(&values).map_err(query)?;
             }
-            lake.rows_of(DataFrame::new(context.state(), plan)).await
+            let batches = lake.rows_of(DataFrame::new(context.state(), plan)).await?;
+            batches.iter().map(without_structures).collect()
         })
         .await
     }
@@ -105,6 +114,7 @@ impl Lake {
     ) -> Result<(SessionContext, LogicalPlan), Error> {
         let context = self.session(asker.accounts.as_deref(), text).await?;
         set_up(&context)?;
+        functions::register(&context, &asker.name);
         let pg_catalog = self.pg_catalog(asker).await?;
         let database = context.catalog(CATALOG).ok_or_else(no_catalogue)?;
         database
@@ -149,6 +159,11 @@ fn statement(parsed: ast::Statement) -> Result<Statement, Error> {
         }
         ast::Statement::StartTransaction { .. } => StatementKind::Transaction("BEGIN"),
         ast::Statement::Commit { .. } => StatementKind::Transaction("COMMIT"),
+        ast::Statement::Savepoint { .. } => StatementKind::Forget("SAVEPOINT"),
+        ast::Statement::ReleaseSavepoint { .. } => StatementKind::Forget("RELEASE"),
+        ast::Statement::Rollback {
+            savepoint: Some(_), ..
+        } => StatementKind::Forget("ROLLBACK"),
         ast::Statement::Rollback { .. } => StatementKind::Transaction("ROLLBACK"),
         ast::Statement::Discard { .. } => StatementKind::Forget("DISCARD ALL"),
         ast::Statement::Deallocate { .. } => StatementKind::Forget("DEALLOCATE"),

@@ -13,12 +13,14 @@
 mod commit;
 mod config;
 mod error;
+mod functions;
 mod gate;
 mod lake;
 mod live;
 mod parquet_file;
 mod provider;
 mod session;
+mod settings;
 mod views;
 
 pub use commit::History;

@@ -1,5 +1,7 @@
 //! What keeps the gateway from listening.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

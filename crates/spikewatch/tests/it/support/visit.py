@@ -66,6 +66,19 @@ with connect(autocommit=True) as connection:
     refused(lambda: connection.execute("SELECT no_such FROM alerts"), "no_such")
     refused(lambda: connection.execute("SET datafusion.execution.batch_size = 1"), "cannot be set")
     assert connection.execute("SELECT 1").fetchone() == (1,)
+    # What programs look up about the server, and about types that it may have.
+    version, setting, user_name, kind = connection.execute(
+        "SELECT version(), current_setting('server_version_num'), current_user, to_regtype('hstore')"
+    ).fetchone()
+    assert version.startswith("PostgreSQL 16") and setting == "160000", (version, setting)
+    assert user_name == user and kind is None, (user_name, kind)
+    # A structure is JSON.
+    evidence = connection.execute("SELECT evidence FROM alerts LIMIT 1")
+    assert evidence.description[0].type_display == "text", evidence.description
+    connection.execute("BEGIN")
+    connection.execute("SAVEPOINT s")
+    connection.execute("ROLLBACK TO SAVEPOINT s")
+    connection.execute("COMMIT")
     names = {row[0] for row in connection.execute("SELECT table_name FROM information_schema.tables")}
     assert {"usage_events", "alerts", "incidents", "v_usage_latest"} <= names, names
 

@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn structures_are_json_and_lists_of_values_stay() {
-        let alert = serde_json::json!({ "key_ids": ["a"], "evidence": [{ "kind": "volume" }] });
+        let alert = serde_json::json!({ "key_ids": ["a"], "evidence": [{ "family": "volume" }] });
         let batch = Table::Alerts
             .batch(&[alert, serde_json::json!({})])
             .unwrap();
@@ -176,7 +176,7 @@ mod tests {
         );
         let evidence = column("evidence").as_string::<i32>();
         assert!(
-            evidence.value(0).contains(r#""kind":"volume""#),
+            evidence.value(0).contains(r#""family":"volume""#),
             "{evidence:?}"
         );
         assert!(evidence.is_null(1));

@@ -111,6 +111,16 @@ with connect("limited", "only one account", autocommit=True) as connection:
     ]:
         assert connection.execute(question).fetchall() == [(account,)], question
     assert connection.execute("SELECT count(*) FROM incidents WHERE account <> %s", (account,)).fetchone() == (0,)
+    # Nor do errors tell what is in rows of others: a condition is asked of one's own rows only.
+    for leak in [
+        f"1 / (CASE WHEN account = '{other}' THEN 0 ELSE 1 END) = 1",
+        f"CASE WHEN account = '{other}' THEN CAST(event_id AS int) ELSE 1 END = 1",
+    ]:
+        question = f"SELECT DISTINCT account FROM usage_events WHERE {leak}"
+        assert connection.execute(question).fetchall() == [(account,)], question
+        question = f"SELECT DISTINCT account FROM v_usage_latest WHERE {leak}"
+        assert connection.execute(question).fetchall() == [(account,)], question
+    refused(lambda: connection.execute("EXPLAIN ANALYZE SELECT * FROM usage_events"), "explained")
     for table in ("audit", "dead_letters"):
         refused(lambda: connection.execute(f"SELECT * FROM {table}"), "not found")
 print("ok")

@@ -7,6 +7,7 @@
 //! - [`Lake`] is the [`columns::HistoryReader`]: SQL over both at once, each row exactly once,
 //!   read-only, with bounds on memory, time and size. It plans on the runtime's workers, which
 //!   need stacks of [`STACK_BYTES`]. `views.rs` has the views over the table.
+//!   It is the [`columns::SqlGate`] too, for programs that speak PostgreSQL: `gate.rs`.
 //!
 //! This is the only room that names `datafusion` and `deltalake`.
 

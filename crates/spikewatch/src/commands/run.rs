@@ -21,7 +21,10 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
     // A wrong gateway is told now, and not once a second by its process.
     let gateway_config = gateway_process::config(&config)?;
     if let Some(gateway_config) = &gateway_config {
-        gateway_config.check()?;
+        let wrong = |err: gateway::GatewayError| {
+            config::ConfigError::value(&config.file, "sql", format!("cannot be used: {err}"))
+        };
+        gateway_config.check().map_err(wrong)?;
     }
     let cancel = process::stop_on_signal()?;
     let stop_at = if args.until_end {

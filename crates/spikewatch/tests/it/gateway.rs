@@ -205,6 +205,7 @@ fn an_address_of_the_network_without_a_certificate_is_refused() {
     let more = "[sql]\nlisten = \"0.0.0.0:5433\"\n";
     let instance = Instance::at("127.0.0.1:9", more);
     let outcome = instance.run(["run"]);
+    assert_eq!(outcome.code, Some(78));
     assert!(
         outcome.stderr.contains("[sql.tls] cert_file"),
         "{}",

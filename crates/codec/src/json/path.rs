@@ -34,23 +34,27 @@ impl Path {
         }
     }
 
-    /// Takes some names.
+    /// Takes some names, each of which may have dots in it.
     pub(crate) const fn names<const COUNT: usize>(texts: [&'static str; COUNT]) -> [Self; COUNT] {
-        let mut paths = [Self::of(""); COUNT];
-        let mut at = 0;
-        while at < COUNT {
-            paths[at] = Self::name(texts[at]);
-            at += 1;
-        }
-        paths
+        Self::each(texts, true)
     }
 
-    /// Takes some of them.
+    /// Takes some ways, each of names with dots between.
     pub(crate) const fn all<const COUNT: usize>(texts: [&'static str; COUNT]) -> [Self; COUNT] {
+        Self::each(texts, false)
+    }
+
+    const fn each<const COUNT: usize>(
+        texts: [&'static str; COUNT],
+        are_names: bool,
+    ) -> [Self; COUNT] {
         let mut paths = [Self::of(""); COUNT];
         let mut at = 0;
         while at < COUNT {
-            paths[at] = Self::of(texts[at]);
+            paths[at] = match are_names {
+                true => Self::name(texts[at]),
+                false => Self::of(texts[at]),
+            };
             at += 1;
         }
         paths

@@ -3,6 +3,7 @@
 //! - [`UsageBatchBuilder`] takes decoded rows (it is an [`model::EventSink`]) and makes a
 //!   [`UsageBatch`]: one Arrow record batch and the offsets it covers. The detector reads its
 //!   columns, history stores them, SQL shows them: nobody converts.
+//! - [`roll_up()`] sums calls by minute or hour.
 //! - [`Table`] gives the schema of each table that the casebook feeds and turns its rows into columns.
 //! - [`LiveRows`] holds the batches that are not committed yet.
 //! - [`SnapshotWriter`] and [`SnapshotReader`] are the file that a detector's state is kept in.
@@ -25,6 +26,7 @@ mod display;
 mod doors;
 mod error;
 mod live;
+mod roll_up;
 mod snapshot;
 mod table;
 mod usage;
@@ -36,6 +38,7 @@ pub use doors::{
 };
 pub use error::Error;
 pub use live::LiveRows;
+pub use roll_up::{Window, roll_up, roll_up_schema};
 pub use snapshot::{SnapshotError, SnapshotReader, SnapshotWriter};
 pub use table::Table;
 pub use usage::{UsageBatch, UsageBatchBuilder, decimal_cost, usage_schema};

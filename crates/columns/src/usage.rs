@@ -19,10 +19,13 @@ use model::{
 };
 
 /// Eighteen digits, nine of them decimals: nano-dollars below a thousand million dollars.
-const COST_TYPE: DataType = DataType::Decimal128(18, 9);
+pub(crate) const COST_TYPE: DataType = DataType::Decimal128(18, 9);
 
 /// Delta Lake keeps microseconds; events have milliseconds.
-const MICROS_A_MILLI: i64 = 1000;
+pub(crate) const MICROS_A_MILLI: i64 = 1000;
+
+/// Microseconds of a day.
+pub(crate) const DAY_MICROS: i64 = Timestamp::DAY * MICROS_A_MILLI;
 
 fn time_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))

@@ -13,6 +13,14 @@ pub struct HistoryConfig {
     pub commit_rows: usize,
     /// Seconds after which a commit is made, if there is anything to commit.
     pub commit_interval_secs: u64,
+    /// Days of usage that are kept; all without. Whole days go, by the time of the event.
+    pub retention_days: Option<u32>,
+    /// Seconds after which files are looked at: small ones are merged, days that are over are
+    /// sorted, what is too old is taken away.
+    pub upkeep_interval_secs: u64,
+    /// Hours for which a file that was replaced stays, for queries that are running and for old
+    /// versions.
+    pub vacuum_hours: u32,
 }
 
 impl Default for HistoryConfig {
@@ -21,6 +29,9 @@ impl Default for HistoryConfig {
             url: None,
             commit_rows: 500_000,
             commit_interval_secs: 30,
+            retention_days: None,
+            upkeep_interval_secs: 600,
+            vacuum_hours: 168,
         }
     }
 }

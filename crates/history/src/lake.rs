@@ -1,52 +1,45 @@
-//! SQL over the table, over what is not committed yet, and over the casebook's tables.
+//! SQL over the tables of the lake, over what is not committed yet, and over the casebook's tables.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use columns::arrow::array::cast::AsArray;
-use columns::arrow::array::types::{Int32Type, Int64Type};
-use columns::arrow::array::{BooleanArray, RecordBatch};
+use columns::arrow::array::RecordBatch;
 use columns::arrow::schema::SchemaRef;
-use columns::arrow::select::filter::filter_record_batch;
-use columns::{Error, HistoryReader, TableSource, usage_schema};
+use columns::{Error, HistoryReader, TableSource};
 use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{col, lit};
-use deltalake_core::kernel::scalars::ScalarExt;
-use deltalake_core::{DeltaTable, DeltaTableError};
-use futures::{StreamExt, TryStreamExt};
-use model::Partition;
+use futures::StreamExt;
 use tokio::task::JoinSet;
-use url::Url;
 
-use crate::commit::{app_id, load, table_url};
 use crate::config::QueryLimits;
-use crate::error::{query, storage};
+use crate::error::query;
 use crate::gate::Catalogues;
-use crate::provider::{DayFile, UsageEvents, check_schema};
-use crate::session::{read_only, session};
-use crate::views::{VIEWS, View, named_in};
+use crate::kept::Kept;
+use crate::location::root_url;
+use crate::provider::Scan;
+use crate::reader::{Reader, Version};
+use crate::session::{Footers, footers, read_only, session};
+use crate::views::{Named, VIEWS, View};
 
 /// What the workers of a runtime that asks [`Lake`] need as a stack: a statement of the greatest
 /// length is a chain of eight thousand operators, and planning it goes that deep. Only what is
 /// used takes memory.
 pub const STACK_BYTES: usize = 64 << 20;
 
-/// Where the table's own storage is known to the query engine, and nothing else is.
-const STORE: &str = "lake://usage-events";
-
 /// Answers SQL.
 #[derive(Clone)]
 pub struct Lake {
-    url: Url,
-    cluster: String,
+    /// In the order of [`Kept::ALL`].
+    readers: Arc<[Reader]>,
     live: Arc<dyn TableSource>,
     tables: Vec<Arc<dyn TableSource>>,
     limits: QueryLimits,
+    footers: Footers,
     pub(crate) catalogues: Arc<Catalogues>,
 }
 
@@ -63,12 +56,15 @@ impl Lake {
         tables: Vec<Arc<dyn TableSource>>,
         limits: QueryLimits,
     ) -> Result<Self, Error> {
+        let root = root_url(url)?;
+        let readers = Kept::ALL.map(|kept| Reader::new(&root, kept, cluster));
+        let readers: Result<Vec<Reader>, Error> = readers.into_iter().collect();
         Ok(Self {
-            url: table_url(url)?,
-            cluster: cluster.to_owned(),
+            readers: readers?.into(),
             live,
             tables,
             limits,
+            footers: footers()?,
             catalogues: Arc::default(),
         })
     }
@@ -80,27 +76,39 @@ impl Lake {
         accounts: Option<&[String]>,
         statement: &str,
     ) -> Result<SessionContext, Error> {
-        let context = session(&self.limits)?;
-        let usage_events: Arc<dyn TableProvider> = Arc::new(self.usage_events(&context).await?);
-        if let Some(usage_events) = limited(&context, usage_events, accounts)? {
-            register(&context, USAGE_EVENTS, usage_events)?;
+        let context = session(&self.limits, &self.footers)?;
+        let named = Named::in_statement(statement);
+        let live = self.live.batches().await?;
+        for reader in self.readers.iter() {
+            if !named.is_named(reader.kept.name()) {
+                continue;
+            }
+            let table: Arc<dyn TableProvider> = Arc::new(self.scan(&context, reader, &live).await?);
+            if let Some(table) = limited(&context, table, accounts)? {
+                register(&context, reader.kept.name(), table)?;
+            }
         }
         for source in &self.tables {
+            if !named.is_named(source.name()) {
+                continue;
+            }
             let table = MemTable::try_new(source.schema(), vec![source.batches().await?]);
             let table: Arc<dyn TableProvider> = Arc::new(table.map_err(query)?);
             if let Some(table) = limited(&context, table, accounts)? {
                 register(&context, source.name(), table)?;
             }
         }
-        register_views(&context, named_in(statement)).await?;
+        register_views(&context, named.views()).await?;
         Ok(context)
     }
 
     /// Makes a session that has the tables and not their rows.
     pub(crate) async fn empty_session(&self, is_limited: bool) -> Result<SessionContext, Error> {
-        let context = session(&self.limits)?;
+        let context = session(&self.limits, &self.footers)?;
         let empty = |schema| Arc::new(EmptyTable::new(schema)) as Arc<dyn TableProvider>;
-        register(&context, USAGE_EVENTS, empty(usage_schema()))?;
+        for kept in Kept::ALL {
+            register(&context, kept.name(), empty(kept.schema()))?;
+        }
         for source in &self.tables {
             let schema = source.schema();
             if !is_limited || schema.column_with_name(ACCOUNT).is_some() {
@@ -113,70 +121,27 @@ impl Lake {
 
     /// Live rows first, then the table: whatever is committed in between is in the table, and
     /// the table's own offsets say which live rows to leave out.
-    async fn usage_events(&self, context: &SessionContext) -> Result<UsageEvents, Error> {
-        let live = self.live.batches().await?;
-        let schema = usage_schema();
-        check_schema(&schema).map_err(query)?;
-        let store_url = ObjectStoreUrl::parse(STORE).map_err(query)?;
-        let table = match load(&self.url).await {
-            Ok(table) => table,
-            Err(DeltaTableError::NotATable(_) | DeltaTableError::InvalidTableLocation(_)) => {
-                return Ok(UsageEvents {
-                    schema,
-                    store_url,
-                    files: Vec::new(),
-                    live,
-                });
-            }
-            Err(err) => return Err(storage("open the history")(err)),
-        };
-        context
-            .runtime_env()
-            .register_object_store(store_url.as_ref(), table.object_store());
-        let files = files_of(&table).await?;
-        let live = self.uncommitted(&table, live).await?;
-        Ok(UsageEvents {
-            schema,
+    async fn scan(
+        &self,
+        context: &SessionContext,
+        reader: &Reader,
+        live: &[RecordBatch],
+    ) -> Result<Scan, Error> {
+        let name = reader.kept.name().replace('_', "-");
+        let store_url = ObjectStoreUrl::parse(format!("lake://{name}")).map_err(query)?;
+        let version = reader.newest().await?;
+        let live = reader.uncommitted(version.as_ref(), live).await?;
+        if let Some(Version { delta, .. }) = &version {
+            context
+                .runtime_env()
+                .register_object_store(store_url.as_ref(), delta.object_store());
+        }
+        Ok(Scan {
+            schema: reader.kept.schema(),
             store_url,
-            files,
+            files: version.map(|version| version.files).unwrap_or_default(),
             live,
         })
-    }
-
-    async fn uncommitted(
-        &self,
-        table: &DeltaTable,
-        live: Vec<RecordBatch>,
-    ) -> Result<Vec<RecordBatch>, Error> {
-        let snapshot = table
-            .snapshot()
-            .map_err(storage("read the history's state"))?;
-        let log_store = table.log_store();
-        let mut kept = Vec::with_capacity(live.len());
-        for batch in live.into_iter().filter(|batch| batch.num_rows() > 0) {
-            // All rows of a live batch are from one partition.
-            let column = |name: &str| {
-                let missing = || Error::Query(format!("live rows lack column \"{name}\""));
-                batch.column_by_name(name).ok_or_else(missing)
-            };
-            let partition = Partition::new(
-                column("topic")?.as_string::<i32>().value(0),
-                column("partition")?.as_primitive::<Int32Type>().value(0),
-            );
-            let committed = snapshot
-                .transaction_version(log_store.as_ref(), app_id(&self.cluster, &partition))
-                .await
-                .map_err(storage("read the history's offsets"))?
-                .unwrap_or(i64::MIN);
-            let offsets = column("offset")?.as_primitive::<Int64Type>();
-            let newer: BooleanArray = offsets
-                .values()
-                .iter()
-                .map(|&offset| Some(offset >= committed))
-                .collect();
-            kept.push(filter_record_batch(&batch, &newer)?);
-        }
-        Ok(kept)
     }
 
     async fn run(&self, sql: &str) -> Result<Vec<RecordBatch>, Error> {
@@ -252,7 +217,10 @@ impl HistoryReader for Lake {
 
     async fn tables(&self) -> Result<Vec<(String, SchemaRef)>, Error> {
         let others = self.tables.iter();
-        let mut tables = vec![(USAGE_EVENTS.to_owned(), usage_schema())];
+        let kept = Kept::ALL.iter().rev();
+        let mut tables: Vec<_> = kept
+            .map(|kept| (kept.name().to_owned(), kept.schema()))
+            .collect();
         tables.extend(others.map(|source| (source.name().to_owned(), source.schema())));
         let context = self.empty_session(false).await?;
         for View { name, .. } in &VIEWS {
@@ -265,9 +233,6 @@ impl HistoryReader for Lake {
         Ok(tables)
     }
 }
-
-/// The name of the table of all usage.
-const USAGE_EVENTS: &str = "usage_events";
 
 fn register(
     context: &SessionContext,
@@ -321,40 +286,4 @@ fn limited(
     // ours, and tell by its errors what is in them.
     let barrier = frame.and_then(|frame| frame.limit(0, Some(NO_LIMIT)));
     Ok(Some(barrier.map_err(query)?.into_view()))
-}
-
-/// Lists the files of the loaded version.
-async fn files_of(table: &DeltaTable) -> Result<Vec<DayFile>, Error> {
-    let snapshot = table
-        .snapshot()
-        .map_err(storage("list the history's files"))?;
-    let views: Vec<_> = snapshot
-        .snapshot()
-        .file_views(table.log_store().as_ref(), None)
-        .try_collect()
-        .await
-        .map_err(storage("list the history's files"))?;
-    views
-        .iter()
-        .map(|view| {
-            let path = view.object_store_path().to_string();
-            let values = view.partition_values();
-            let day = values.as_ref().and_then(|values| values.values().first());
-            let day = day.and_then(|day| days_since_epoch(&day.serialize()));
-            let day = day.ok_or_else(|| Error::Storage {
-                message: format!("file \"{path}\" has no day"),
-                transient: false,
-            })?;
-            Ok(DayFile {
-                path,
-                size: view.size().unsigned_abs(),
-                day,
-            })
-        })
-        .collect()
-}
-
-fn days_since_epoch(day: &str) -> Option<i32> {
-    let midnight = model::Timestamp::parse(&format!("{day}T00:00:00Z")).ok()?;
-    i32::try_from(midnight.millis() / model::Timestamp::DAY).ok()
 }

@@ -2,6 +2,8 @@
 //!
 //! - [`History`] is the [`columns::HistoryWriter`]: rows and the offsets they cover become one
 //!   atomic commit, so that every record is there exactly once whatever crashed.
+//! - [`Upkeep`] merges and sorts its files, takes away what is older than is kept, and erases what
+//!   is to be forgotten.
 //! - [`LiveSocket`] lends the [`columns::LiveRows`] that are not committed yet to other processes
 //!   as an Arrow stream.
 //! - [`Lake`] is the [`columns::HistoryReader`]: SQL over both at once, each row exactly once,
@@ -11,21 +13,30 @@
 //!
 //! This is the only room that names `datafusion` and `deltalake`.
 
-mod commit;
 mod config;
+mod day_file;
 mod error;
+mod files;
 mod functions;
 mod gate;
+mod history;
+mod kept;
 mod lake;
 mod live;
+mod location;
 mod parquet_file;
+mod plan;
 mod provider;
+mod reader;
 mod session;
 mod settings;
+mod table;
+mod upkeep;
 mod views;
 
-pub use commit::History;
 pub use config::{HistoryConfig, QueryLimits};
+pub use history::History;
 pub use lake::{Lake, STACK_BYTES};
 pub use live::{LiveSocket, SocketRows};
 pub use parquet_file::{read_parquet, write_parquet};
+pub use upkeep::{Erasure, Upkeep, UpkeepReport};

@@ -1,46 +1,40 @@
-//! `usage_events` as DataFusion sees it: the files of one version of the table, and the rows
-//! that are not committed in it.
+//! A table of the lake as DataFusion sees it: the files of one version, and the rows that are not
+//! committed in it.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use columns::arrow::array::RecordBatch;
-use columns::arrow::schema::{Field, Schema, SchemaRef};
+use columns::arrow::schema::{Schema, SchemaRef};
 use datafusion::catalog::memory::MemorySourceConfig;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::union::UnionExec;
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
-use crate::commit::DAY_COLUMN;
-
-/// One file of the table and the day it belongs to.
-#[derive(Clone, Debug)]
-pub(crate) struct DayFile {
-    pub(crate) path: String,
-    pub(crate) size: u64,
-    /// Days since the epoch.
-    pub(crate) day: i32,
-}
+use crate::day_file::{Bounds, DayFile};
+use crate::table::DAY_COLUMN;
 
 /// One version of the table and the live rows beside it.
 #[derive(Debug)]
-pub(crate) struct UsageEvents {
+pub(crate) struct Scan {
     pub(crate) schema: SchemaRef,
     pub(crate) store_url: ObjectStoreUrl,
-    pub(crate) files: Vec<DayFile>,
+    pub(crate) files: Arc<Vec<DayFile>>,
     pub(crate) live: Vec<RecordBatch>,
 }
 
-impl UsageEvents {
+impl Scan {
     fn scan_files(
         &self,
         state: &dyn Session,
@@ -62,14 +56,24 @@ impl UsageEvents {
             .with_pushdown_filters(true)
             .with_reorder_filters(true)
             .with_enable_page_index(true);
+        if let Ok(store) = state.runtime_env().object_store(&self.store_url) {
+            let footers = state.runtime_env().cache_manager.get_file_metadata_cache();
+            let reader = CachedParquetFileReaderFactory::new(store, footers);
+            source = source.with_parquet_file_reader_factory(Arc::new(reader));
+        }
+        let mut may_match = vec![true; self.files.len()];
         if let Some(filter) = conjunction(filters.to_vec()) {
-            let schema = datafusion::common::DFSchema::try_from(self.schema.clone())?;
-            source = source.with_predicate(state.create_physical_expr(filter, &schema)?);
+            let schema = DFSchema::try_from(self.schema.clone())?;
+            let predicate = state.create_physical_expr(filter, &schema)?;
+            may_match = self.may_match(predicate.clone())?;
+            source = source.with_predicate(predicate);
         }
         let files: Vec<PartitionedFile> = self
             .files
             .iter()
-            .map(|file| {
+            .zip(may_match)
+            .filter(|(_, may_match)| *may_match)
+            .map(|(file, _)| {
                 PartitionedFile::new(file.path.clone(), file.size)
                     .with_partition_values(vec![ScalarValue::Date32(Some(file.day))])
             })
@@ -89,10 +93,22 @@ impl UsageEvents {
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
+
+    /// Asks the log which files a condition leaves out, so that they are not opened.
+    fn may_match(&self, predicate: Arc<dyn PhysicalExpr>) -> Result<Vec<bool>> {
+        let bounds = Bounds {
+            files: &self.files,
+            schema: self.schema.clone(),
+        };
+        PruningPredicateBuilder::new()
+            .with_file_schema(self.schema.clone())
+            .try_build(predicate)?
+            .prune(&bounds)
+    }
 }
 
 #[async_trait]
-impl TableProvider for UsageEvents {
+impl TableProvider for Scan {
     fn schema(&self) -> SchemaRef {
         self.schema.clone()
     }
@@ -128,19 +144,5 @@ impl TableProvider for UsageEvents {
     ) -> Result<Vec<TableProviderFilterPushDown>> {
         // Row groups are skipped by them; what is left is filtered again above.
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
-    }
-}
-
-/// Returns the schema as the files have it: the partition column is not in them and comes last.
-pub(crate) fn check_schema(schema: &Schema) -> Result<()> {
-    match schema
-        .fields()
-        .last()
-        .map(|field: &Arc<Field>| field.name().as_str())
-    {
-        Some(DAY_COLUMN) => Ok(()),
-        _ => Err(DataFusionError::Internal(
-            "the day must be the last column".to_owned(),
-        )),
     }
 }

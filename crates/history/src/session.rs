@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use columns::Error;
+use datafusion::execution::cache::cache_manager::{
+    CacheManager, CacheManagerConfig, FileMetadataCache,
+};
 use datafusion::execution::context::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -13,9 +16,26 @@ use crate::error::query;
 /// The name of the database.
 pub(crate) const CATALOG: &str = "spikewatch";
 
+/// What the footers of Parquet files say, read once for all sessions: a file never changes.
+pub(crate) type Footers = Arc<FileMetadataCache>;
+
+/// How many bytes of footers are kept.
+const FOOTER_BYTES: usize = 64 << 20;
+
+/// Makes room for footers.
+pub(crate) fn footers() -> Result<Footers, Error> {
+    let config = CacheManagerConfig::default().with_metadata_cache_limit(FOOTER_BYTES);
+    let caches = CacheManager::try_new(&config).map_err(query)?;
+    Ok(caches.get_file_metadata_cache())
+}
+
 /// Makes an empty session with the limits' memory; it can spill nowhere.
-pub(crate) fn session(limits: &QueryLimits) -> Result<SessionContext, Error> {
+pub(crate) fn session(limits: &QueryLimits, footers: &Footers) -> Result<SessionContext, Error> {
+    let cache = CacheManagerConfig::default()
+        .with_metadata_cache_limit(FOOTER_BYTES)
+        .with_file_metadata_cache(Some(footers.clone()));
     let runtime = RuntimeEnvBuilder::new()
+        .with_cache_manager(cache)
         .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory_bytes)))
         .build_arc()
         .map_err(query)?;

@@ -1,4 +1,6 @@
 //! Views over the tables: what a question asks more often than the rows as they came.
+//!
+//! The names of tables and views are found in statements as they stand here: see [`Named`].
 
 /// A view: its name and its definition.
 pub(crate) struct View {
@@ -6,11 +8,11 @@ pub(crate) struct View {
     pub(crate) select: &'static str,
 }
 
-/// Of the rows of `usage_events` that a condition leaves and that have one id, the one known last.
+/// Of the rows of a table that a condition leaves and that have one id, the one known last.
 ///
 /// The condition stands inside: what it leaves out is not sorted.
 macro_rules! latest {
-    ($condition:literal) => {
+    ($table:literal, $condition:literal) => {
         concat!(
             "(
   SELECT * EXCEPT (statement)
@@ -20,7 +22,9 @@ macro_rules! latest {
         coalesce(event_id, concat(topic, '/', partition, '/', \"offset\"))
       ORDER BY known_at DESC, topic, partition, \"offset\" DESC
     ) AS statement
-    FROM usage_events
+    FROM ",
+            $table,
+            "
     WHERE coalesce(strpos(quality, 'counted_elsewhere'), 0) = 0 AND ",
             $condition,
             "
@@ -31,20 +35,79 @@ macro_rules! latest {
     };
 }
 
+/// Sums of usage by a window: what the stream has summed, and what may be said again with other
+/// amounts (sums over spans, and over many keys), each as it was said last.
+macro_rules! summed {
+    ($table:literal, $window:literal) => {
+        concat!(
+            "SELECT window_start, account, project, provider, key_id, model,
+  sum(requests) AS requests, sum(errors) AS errors,
+  sum(input_tokens) AS input_tokens, sum(cache_read_tokens) AS cache_read_tokens,
+  sum(cache_write_tokens) AS cache_write_tokens, sum(output_tokens) AS output_tokens,
+  sum(reasoning_tokens) AS reasoning_tokens, sum(cost_usd) AS cost_usd,
+  sum(unpriced_requests) AS unpriced_requests, max(known_at) AS known_at
+FROM (
+  SELECT * EXCEPT (event_date) FROM ",
+            $table,
+            "
+  UNION ALL
+  SELECT date_trunc('",
+            $window,
+            "', coalesce(event_time_start, CASE WHEN event_time_end IS NULL
+      THEN event_time - INTERVAL '1 millisecond' ELSE event_time END)) AS window_start,
+    account, project, provider, key_id, model, coalesce(requests, 0) AS requests,
+    CASE WHEN status >= 400 THEN coalesce(requests, 0) ELSE 0 END AS errors,
+    coalesce(input_tokens, 0) AS input_tokens, coalesce(cache_read_tokens, 0) AS cache_read_tokens,
+    coalesce(cache_write_tokens, 0) AS cache_write_tokens,
+    coalesce(output_tokens, 0) AS output_tokens, coalesce(reasoning_tokens, 0) AS reasoning_tokens,
+    coalesce(cost_usd, CAST(0 AS DECIMAL(18, 9))) AS cost_usd,
+    CASE WHEN cost_usd IS NULL THEN coalesce(requests, 0) ELSE 0 END AS unpriced_requests, known_at
+  FROM ",
+            latest!(
+                "usage_events",
+                "kind = 'usage' AND (event_time_start IS NOT NULL OR event_time_end IS NOT NULL OR aggregate)"
+            ),
+            "
+)
+GROUP BY window_start, account, project, provider, key_id, model"
+        )
+    };
+}
+
 /// The views, in the order in which they build on one another.
-pub(crate) const VIEWS: [View; 6] = [
-    // Providers send buckets again while they are open, with larger amounts, and restate billing
-    // lines under their old id: to add them up would count the same usage again. `usage_events`
-    // keeps each of them, so that it can be seen what was known when. A row without an id is one
-    // of its own. What a topic says that is set to be counted elsewhere is left out.
+pub(crate) const VIEWS: [View; 9] = [
+    // Providers send buckets again while they are open, with larger amounts: to add them up would
+    // count the same usage again. `usage_events` keeps each of them, so that it can be seen what
+    // was known when. A row without an id is one of its own. What a topic says that is set to be
+    // counted elsewhere is left out.
     View {
         name: "v_usage_latest",
-        select: concat!("SELECT * FROM ", latest!("true")),
+        select: concat!("SELECT * FROM ", latest!("usage_events", "true")),
     },
-    // The lines of bills, each as it was said last.
+    // The lines of bills, each as it was said last: providers restate them under their old id.
     View {
         name: "cost_lines",
-        select: concat!("SELECT * FROM ", latest!("kind = 'cost'")),
+        select: concat!("SELECT * FROM ", latest!("cost_events", "true")),
+    },
+    View {
+        name: "usage_1m",
+        select: summed!("calls_1m", "minute"),
+    },
+    View {
+        name: "usage_1h",
+        select: summed!("calls_1h", "hour"),
+    },
+    // From where was each key used, and when?
+    View {
+        name: "key_locations",
+        select: "SELECT key_id, account, coalesce(source_ip, source_ip_prefix) AS address,
+  min(asn) AS asn, min(country) AS country, min(event_time) AS first_seen,
+  max(event_time) AS last_seen, sum(requests) AS requests, sum(cost_usd) AS cost_usd,
+  max(known_at) AS known_at
+FROM usage_events
+WHERE key_id IS NOT NULL AND coalesce(source_ip, source_ip_prefix) IS NOT NULL
+  AND coalesce(strpos(quality, 'counted_elsewhere'), 0) = 0
+GROUP BY key_id, account, coalesce(source_ip, source_ip_prefix)",
     },
     // What did each key do since midnight, UTC?
     View {
@@ -56,7 +119,7 @@ pub(crate) const VIEWS: [View; 6] = [
   count(DISTINCT source_ip) AS addresses, count(DISTINCT model) AS models,
   min(event_time) AS first_seen, max(event_time) AS last_seen, max(known_at) AS known_at
 FROM ",
-            latest!("kind = 'usage' AND key_id IS NOT NULL AND event_time >= date_trunc('day', now())"),
+            latest!("usage_events", "kind = 'usage' AND key_id IS NOT NULL AND event_time >= date_trunc('day', now())"),
             "
 GROUP BY key_id, account, provider"
         ),
@@ -64,30 +127,21 @@ GROUP BY key_id, account, provider"
     // What did each account spend on each day of the last five weeks, by provider?
     View {
         name: "v_spend_by_account",
-        select: concat!(
-            "SELECT event_date AS day, account, provider,
+        select: "SELECT CAST(date_trunc('day', window_start) AS DATE) AS day, account, provider,
   sum(requests) AS requests, sum(cost_usd) AS cost_usd, count(DISTINCT key_id) AS keys,
   max(known_at) AS known_at
-FROM ",
-            latest!("kind = 'usage' AND event_time >= date_trunc('day', now()) - INTERVAL '35 days'"),
-            "
-GROUP BY event_date, account, provider"
-        ),
+FROM usage_1h
+WHERE window_start >= date_trunc('day', now()) - INTERVAL '35 days'
+GROUP BY CAST(date_trunc('day', window_start) AS DATE), account, provider",
     },
     // From which addresses was a key used for the first time in the last week, that had been used
     // before from others?
     View {
         name: "v_new_addresses",
-        select: "SELECT key_id, account, source_ip, country, first_seen, last_seen, requests, cost_usd, known_at
+        select: "SELECT key_id, account, address, country, first_seen, last_seen, requests, cost_usd, known_at
 FROM (
-  SELECT key_id, account, source_ip, min(country) AS country,
-    min(event_time) AS first_seen, max(event_time) AS last_seen,
-    sum(requests) AS requests, sum(cost_usd) AS cost_usd, max(known_at) AS known_at,
-    min(min(event_time)) OVER (PARTITION BY key_id, account) AS key_first_seen
-  FROM usage_events
-  WHERE kind IN ('usage', 'access') AND key_id IS NOT NULL AND source_ip IS NOT NULL
-    AND coalesce(strpos(quality, 'counted_elsewhere'), 0) = 0
-  GROUP BY key_id, account, source_ip
+  SELECT *, min(first_seen) OVER (PARTITION BY key_id, account) AS key_first_seen
+  FROM key_locations
 )
 WHERE first_seen >= now() - INTERVAL '7 days' AND first_seen > key_first_seen",
     },
@@ -104,24 +158,41 @@ WHERE u.last_seen IS NULL OR u.last_seen < now() - INTERVAL '30 days'",
     },
 ];
 
-/// Returns the views that a statement may name, and those that they build on: each costs planning.
-/// Who asks what there is sees all.
-pub(crate) fn named_in(statement: &str) -> impl Iterator<Item = &'static View> {
-    let statement = statement.to_lowercase();
-    let all = statement.contains("information_schema");
-    let mut named = [false; VIEWS.len()];
-    for at in (0..VIEWS.len()).rev() {
-        let name = VIEWS[at].name;
-        let by_view = VIEWS
-            .iter()
-            .zip(named)
-            .any(|(view, named)| named && view.select.contains(name));
-        named[at] = all || by_view || statement.contains(name);
+/// The tables and views that a statement may name, and those that they build on: each costs
+/// planning. Who asks what there is sees all.
+pub(crate) struct Named {
+    statement: String,
+    all: bool,
+    views: [bool; VIEWS.len()],
+}
+
+impl Named {
+    /// Looks for names in a statement; it may find more than are meant, and never less.
+    pub(crate) fn in_statement(statement: &str) -> Self {
+        let statement = statement.to_lowercase();
+        let mut named = Self {
+            all: statement.contains("information_schema"),
+            statement,
+            views: [false; VIEWS.len()],
+        };
+        for at in (0..VIEWS.len()).rev() {
+            named.views[at] = named.is_named(VIEWS[at].name);
+        }
+        named
     }
-    VIEWS
-        .iter()
-        .zip(named)
-        .filter_map(|(view, named)| named.then_some(view))
+
+    /// Returns whether a table may be named, by the statement or by a view that it names.
+    pub(crate) fn is_named(&self, table: &str) -> bool {
+        self.all
+            || self.statement.contains(table)
+            || self.views().any(|view| view.select.contains(table))
+    }
+
+    /// Returns the views that may be named.
+    pub(crate) fn views(&self) -> impl Iterator<Item = &'static View> {
+        let views = VIEWS.iter().zip(self.views);
+        views.filter_map(|(view, named)| named.then_some(view))
+    }
 }
 
 #[cfg(test)]
@@ -130,13 +201,22 @@ mod tests {
 
     #[test]
     fn a_view_is_there_for_who_names_it() {
-        let names = |statement| -> Vec<_> { named_in(statement).map(|view| view.name).collect() };
+        let names = |statement| -> Vec<_> {
+            let named = Named::in_statement(statement);
+            named.views().map(|view| view.name).collect()
+        };
         assert_eq!(names("SELECT 1 FROM usage_events"), [] as [&str; 0]);
         let all = names("SELECT table_name FROM information_schema.tables");
         assert_eq!(all.len(), VIEWS.len());
         assert_eq!(
             names("select * from V_Key_Today join cost_lines"),
             ["cost_lines", "v_key_today"]
+        );
+        let named = Named::in_statement("SELECT * FROM v_spend_by_account");
+        let tables = ["usage_events", "calls_1h", "calls_1m", "cost_events"];
+        assert_eq!(
+            tables.map(|table| named.is_named(table)),
+            [true, true, false, false]
         );
     }
 }

@@ -1,0 +1,92 @@
+//! Parquet files of a table, and what makes them last.
+
+use std::path::{Path, PathBuf};
+
+use columns::Error;
+use columns::arrow::array::RecordBatch;
+use deltalake_core::DeltaTable;
+use deltalake_core::kernel::Add;
+use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
+use url::Url;
+
+use crate::error::storage;
+
+/// Rows of a row group: the least that a query reads of a file, and of which the least and
+/// greatest values are known.
+const ROW_GROUP_ROWS: usize = 128 << 10;
+
+/// Writes rows to files that no commit names yet.
+pub(crate) async fn write_files(
+    table: &DeltaTable,
+    rows: &[RecordBatch],
+) -> Result<Vec<Add>, Error> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut writer = writer(table)?;
+    for batch in rows {
+        writer
+            .write(batch.clone())
+            .await
+            .map_err(storage("write to the history"))?;
+    }
+    writer
+        .flush()
+        .await
+        .map_err(storage("write to the history"))
+}
+
+/// Makes a writer of files as ours are.
+pub(crate) fn writer(table: &DeltaTable) -> Result<RecordBatchWriter, Error> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        // Every id is another: a dictionary of them is only larger.
+        .set_column_dictionary_enabled(ColumnPath::from("event_id"), false)
+        .set_created_by("spikewatch".to_owned())
+        .build();
+    let writer = RecordBatchWriter::for_table(table).map_err(storage("write to the history"))?;
+    Ok(writer.with_writer_properties(properties))
+}
+
+/// Makes files and the directories that name them durable, on a local disk.
+pub(crate) async fn sync_files(table: &Url, paths: Vec<String>) -> Result<(), Error> {
+    let Ok(root) = table.to_file_path() else {
+        return Ok(());
+    };
+    let synced = tokio::task::spawn_blocking(move || sync_below(&root, &paths)).await;
+    let failed = |source: String| Error::Storage {
+        message: format!("could not make the history durable: {source}"),
+        transient: false,
+    };
+    synced
+        .map_err(|err| failed(err.to_string()))?
+        .map_err(|err| failed(err.to_string()))
+}
+
+fn sync_below(root: &Path, paths: &[String]) -> std::io::Result<()> {
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        let file = root.join(percent_decoded(path));
+        std::fs::File::open(&file)?.sync_all()?;
+        // A new day is a new folder, whose own name must be durable too.
+        let mut folder = file.parent();
+        while let Some(at) = folder.filter(|at| at.starts_with(root)) {
+            if !folders.iter().any(|known| known == at) {
+                folders.push(at.to_owned());
+            }
+            folder = at.parent();
+        }
+    }
+    folders
+        .iter()
+        .try_for_each(|folder| std::fs::File::open(folder)?.sync_all())
+}
+
+/// Paths in the log are percent-encoded; ours hold nothing that needs it but `=`.
+fn percent_decoded(path: &str) -> String {
+    path.replace("%3D", "=")
+}

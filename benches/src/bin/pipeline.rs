@@ -14,7 +14,7 @@ use columns::double::MemoryHistory;
 use detector::{DetectorConfig, KeyDirectory};
 use ingest::{EmbeddedBroker, KafkaConfig, KafkaSink, KafkaSource, StopAt};
 use model::{EventSource, RecordSink, SystemClock};
-use pipeline::{CheckpointConfig, Grouping, Pipeline, PipelineVitals, Stages};
+use pipeline::{CheckpointConfig, Grouping, LiveTables, Pipeline, PipelineVitals, Stages};
 use tokio_util::sync::CancellationToken;
 
 const EVENTS: usize = 300_000;
@@ -114,6 +114,7 @@ async fn whole(lines: &[(String, Vec<u8>)]) -> Result<f64, Box<dyn std::error::E
         channels: Vec::new(),
         history: Arc::new(MemoryHistory::default()),
         live: LiveRows::default(),
+        tables: LiveTables::default(),
         dead_letter_topic: None,
         checkpoint: CheckpointConfig {
             rows: 100_000,

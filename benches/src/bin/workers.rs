@@ -16,7 +16,7 @@ use columns::double::MemoryHistory;
 use detector::{DetectorConfig, KeyDirectory};
 use model::double::MemorySource;
 use model::{Records, SystemClock};
-use pipeline::{CheckpointConfig, Grouping, Pipeline, PipelineVitals, Stages};
+use pipeline::{CheckpointConfig, Grouping, LiveTables, Pipeline, PipelineVitals, Stages};
 use serde::de::IgnoredAny;
 use tokio_util::sync::CancellationToken;
 
@@ -90,6 +90,7 @@ async fn stages(
         channels: Vec::new(),
         history: Arc::new(MemoryHistory::default()),
         live: LiveRows::default(),
+        tables: LiveTables::default(),
         dead_letter_topic: None,
         checkpoint: CheckpointConfig {
             rows: 100_000,

@@ -40,6 +40,19 @@ impl Casebook {
         rows.iter().map(entry).collect()
     }
 
+    /// Appends a line about something that is not kept in the casebook itself.
+    ///
+    /// # Errors
+    /// When the casebook cannot be written.
+    pub async fn note(&self, event: &Event<'_>) -> Result<(), Error> {
+        let mut transaction = self.write().await?;
+        append(&mut transaction, event).await?;
+        transaction
+            .commit()
+            .await
+            .doing("commit a line of the audit")
+    }
+
     /// Recomputes the whole chain and returns the number of its lines.
     ///
     /// The head kept beside the chain shows lines cut off the end. Whoever can rewrite the
@@ -93,17 +106,18 @@ impl Casebook {
 }
 
 /// What one line says, before it has a number and a hash.
-pub(crate) struct Event<'a> {
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
     /// When, by the wall clock.
-    pub(crate) time: Timestamp,
+    pub time: Timestamp,
     /// Who.
-    pub(crate) actor: &'a str,
+    pub actor: &'a str,
     /// What happened.
-    pub(crate) event: &'a str,
+    pub event: &'a str,
     /// What it happened to.
-    pub(crate) subject: &'a str,
+    pub subject: &'a str,
     /// Details, without any secret.
-    pub(crate) details: &'a serde_json::Value,
+    pub details: &'a serde_json::Value,
 }
 
 /// Appends one line; the caller holds the write lock, so that the head cannot move meanwhile.

@@ -39,6 +39,7 @@ mod standings;
 mod store;
 
 pub use alerts::{AlertFilter, AlertRevision};
+pub use audit::Event as AuditEvent;
 pub use error::Error;
 pub use incidents::OpenTotals;
 pub use inventory::Acceptance;

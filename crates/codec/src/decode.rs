@@ -16,7 +16,7 @@ use crate::envelope;
 use crate::formats::{Confidence, DEFAULT_KEY_ATTRIBUTES, Decoder, Format, decoder_of};
 use crate::mapping::Mapping;
 use crate::native::{self, Order};
-use crate::prices::{Prices, Unpriced};
+use crate::prices::{Price, Prices, Unpriced};
 use crate::rows::{Decoded, Rows};
 use crate::words::Words;
 use crate::{FingerprintSecret, Networks, Redactor};
@@ -193,6 +193,12 @@ impl Codec {
     pub fn with_prices(mut self, prices: Arc<Prices>) -> Self {
         self.prices = Some(prices);
         self
+    }
+
+    /// Returns the prices of what has been used since the start.
+    pub fn prices(&self) -> Vec<Price> {
+        let prices = self.prices.as_ref();
+        prices.map(|prices| prices.list()).unwrap_or_default()
     }
 
     /// Returns what had tokens and neither a cost nor a price since the prices were read, most

@@ -57,6 +57,6 @@ pub use mapping::{Mapping, MappingError};
 pub use meaning::tokens::Convention;
 pub use model::{SchemaError, SchemaId, Schemas};
 pub use networks::{NetworkFileSummary, Networks, NetworksError};
-pub use prices::{Prices, PricesError, Unpriced};
+pub use prices::{Price, Prices, PricesError, Unpriced};
 pub use redact::Redactor;
 pub use rows::Decoded;

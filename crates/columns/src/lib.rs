@@ -37,7 +37,7 @@ pub use doors::{
     Statement, StatementKind, TableSource,
 };
 pub use error::Error;
-pub use live::LiveRows;
+pub use live::{LiveRows, LiveTable};
 pub use roll_up::{Window, roll_up, roll_up_schema};
 pub use snapshot::{SnapshotError, SnapshotReader, SnapshotWriter};
 pub use table::Table;

@@ -7,7 +7,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use async_trait::async_trait;
 
-use crate::{Error, TableSource, UsageBatch, usage_schema};
+use crate::{Error, Table, TableSource, UsageBatch, usage_schema};
 
 /// The batches between the last commit and now, shared by the pipeline and by SQL.
 ///
@@ -37,6 +37,44 @@ impl LiveRows {
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<UsageBatch>> {
         self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a running service says of one table: always the whole of it, as of the last time.
+#[derive(Clone)]
+pub struct LiveTable {
+    table: Table,
+    rows: Arc<Mutex<Vec<RecordBatch>>>,
+}
+
+impl LiveTable {
+    /// Makes a table of which nothing is said yet.
+    pub fn new(table: Table) -> Self {
+        Self {
+            table,
+            rows: Arc::default(),
+        }
+    }
+
+    /// Says what the rows are from now on.
+    pub fn set(&self, rows: RecordBatch) {
+        *self.rows.lock().unwrap_or_else(PoisonError::into_inner) = vec![rows];
+    }
+}
+
+#[async_trait]
+impl TableSource for LiveTable {
+    fn name(&self) -> &str {
+        self.table.name()
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.table.schema()
+    }
+
+    async fn batches(&self) -> Result<Vec<RecordBatch>, Error> {
+        let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(rows.clone())
     }
 }
 

@@ -25,19 +25,36 @@ pub enum Table {
     Keys,
     /// Records that could not be read.
     DeadLetters,
+    /// Announced and accepted changes, and notices of vendors.
+    Changes,
     /// Scores of judged windows.
     Scores,
+    /// What is usual for each key, as the detector has learned it.
+    Baselines,
+    /// How each partition that is read is doing.
+    FeedHealth,
+    /// What models cost that were used.
+    Prices,
 }
 
 impl Table {
     /// Every table that the casebook keeps.
-    pub const KEPT: [Table; 6] = [
+    pub const KEPT: [Table; 7] = [
         Table::Alerts,
         Table::Incidents,
         Table::Actions,
         Table::Audit,
         Table::Keys,
         Table::DeadLetters,
+        Table::Changes,
+    ];
+
+    /// Every table that a running service has in memory, beside usage.
+    pub const LIVE: [Table; 4] = [
+        Table::Baselines,
+        Table::Scores,
+        Table::FeedHealth,
+        Table::Prices,
     ];
 
     /// Returns the name in SQL.
@@ -49,7 +66,11 @@ impl Table {
             Self::Audit => "audit",
             Self::Keys => "keys",
             Self::DeadLetters => "dead_letters",
+            Self::Changes => "changes",
             Self::Scores => "scores",
+            Self::Baselines => "baselines",
+            Self::FeedHealth => "feed_health",
+            Self::Prices => "prices",
         }
     }
 
@@ -67,6 +88,7 @@ impl Table {
                 int("keys"),
                 money("cost_so_far_usd"),
                 float("burn_usd_per_hour"),
+                time("known_at"),
             ],
             Self::Actions => vec![
                 text("action_id"),
@@ -80,6 +102,7 @@ impl Table {
                 text("state"),
                 text("status_before"),
                 text("last_error"),
+                time("known_at"),
             ],
             Self::Audit => vec![
                 int("sequence"),
@@ -89,6 +112,7 @@ impl Table {
                 text("subject"),
                 text("details"),
                 text("hash"),
+                time("known_at"),
             ],
             Self::Keys => vec![
                 text("key_id"),
@@ -103,6 +127,7 @@ impl Table {
                 list("allowed_cidrs", DataType::Utf8),
                 text("replaces"),
                 Field::new("break_glass", DataType::Boolean, true),
+                time("known_at"),
             ],
             Self::DeadLetters => vec![
                 text("reason"),
@@ -113,6 +138,7 @@ impl Table {
                 time("record_time"),
                 text("payload"),
                 int("payload_bytes"),
+                time("known_at"),
             ],
             Self::Scores => vec![
                 text("key_id"),
@@ -128,6 +154,56 @@ impl Table {
                 float("p_value"),
                 float("neg_log_p"),
                 float("score"),
+                time("known_at"),
+            ],
+            Self::Changes => vec![
+                time("time"),
+                text("type"),
+                text("key_id"),
+                text("account"),
+                text("vendor"),
+                text("details"),
+                time("known_at"),
+            ],
+            Self::Baselines => vec![
+                text("key_id"),
+                text("account"),
+                text("provider"),
+                text("metric"),
+                text("class"),
+                int("feed_minutes"),
+                time("known_since"),
+                float("expected_10m"),
+                float("expected_1h"),
+                float("expected_24h"),
+                float("recent_1h"),
+                float("highest_10m"),
+                float("highest_1h"),
+                time("known_at"),
+            ],
+            Self::FeedHealth => vec![
+                text("topic"),
+                int("partition"),
+                int("next_offset"),
+                int("records"),
+                int("rows"),
+                int("dead_letters"),
+                int("duplicates"),
+                time("newest_event_time"),
+                time("newest_known_at"),
+                time("read_at"),
+                time("known_at"),
+            ],
+            Self::Prices => vec![
+                text("provider"),
+                text("model"),
+                text("tier"),
+                text("token_class"),
+                int("above_input_tokens"),
+                money("usd_per_million"),
+                time("day"),
+                text("version"),
+                time("known_at"),
             ],
         };
         Arc::new(Schema::new(fields))
@@ -233,6 +309,7 @@ fn alert_fields() -> Vec<Field> {
         float("burn_usd_per_hour"),
         list("attack_techniques", DataType::Utf8),
         Field::new("ended", DataType::Boolean, true),
+        time("known_at"),
     ]
 }
 
@@ -274,7 +351,7 @@ mod tests {
 
     #[test]
     fn every_table_has_an_empty_batch_of_its_schema() {
-        for table in Table::KEPT.into_iter().chain([Table::Scores]) {
+        for table in Table::KEPT.into_iter().chain(Table::LIVE) {
             let batch = table.batch(&[] as &[serde_json::Value]).unwrap();
             assert_eq!((batch.num_rows(), batch.schema()), (0, table.schema()));
             assert!(batch.columns().iter().all(|column| column.is_empty()));

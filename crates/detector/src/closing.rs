@@ -9,7 +9,7 @@ use crate::baseline::{Lesson, Prediction};
 use crate::clock::{
     BUCKET_MILLIS, BUCKETS_A_DAY, BUCKETS_AN_HOUR, MINUTES_A_BUCKET, day_of, ends_hour, hour_of,
 };
-use crate::detector::{ALLOWED_LATENESS_MILLIS, Findings, PartitionDetector};
+use crate::detector::{ALLOWED_LATENESS_MILLIS, Findings, PartitionDetector, ScoresWanted};
 use crate::directory::KeyDirectory;
 use crate::episode::{CALM_BUCKETS, CALM_FACTOR, Episode, SAME_EPISODE_BUCKETS};
 use crate::finding::{Finding, Round, joint};
@@ -258,8 +258,10 @@ impl PartitionDetector {
         let strange = self.state.newness(&case).strange_bucket;
         self.state.windows.set_strange(slot, bucket, strange);
         let verdict = self.weigh(&case);
-        if findings.wants_scores() {
-            self.score(&case, &verdict, findings);
+        match findings.wants_scores() {
+            ScoresWanted::Nothing => {}
+            ScoresWanted::Notable if verdict.round.findings.is_empty() => {}
+            _ => self.score(&case, &verdict, findings),
         }
         self.note(&case, &verdict);
         self.raise(&case, &verdict);

@@ -56,13 +56,25 @@ pub trait Findings {
     /// Takes a new alert, or a new revision of one.
     fn alert(&mut self, alert: Alert);
 
-    /// Returns whether the score of every judged window is wanted.
-    fn wants_scores(&self) -> bool {
-        false
+    /// Returns which windows' scores are wanted.
+    fn wants_scores(&self) -> ScoresWanted {
+        ScoresWanted::Nothing
     }
 
     /// Takes the score of one judged window.
     fn score(&mut self, _anomaly: Anomaly) {}
+}
+
+/// Which judged windows' scores are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ScoresWanted {
+    /// None.
+    #[default]
+    Nothing,
+    /// Those above 0: windows that are rarer than a hundred times the budget.
+    Notable,
+    /// All.
+    All,
 }
 
 impl Findings for Vec<Alert> {

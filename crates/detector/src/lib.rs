@@ -71,14 +71,16 @@ mod tail;
 mod tally;
 mod telling;
 mod theft;
+mod usual;
 mod windows;
 
 pub use archive::{Archive, STATE_VERSION};
 pub use campaign::{Campaigns, Sign};
 pub use config::DetectorConfig;
 pub use dedup::Dedup;
-pub use detector::{Findings, PartitionDetector, Vitals};
+pub use detector::{Findings, PartitionDetector, ScoresWanted, Vitals};
 pub use directory::KeyDirectory;
 pub use ledger::{Ledgers, Unkeyed};
 pub use standing::{FamilyStanding, Standing};
 pub use tail::{neg_ln_sf_log_normal, neg_ln_sf_negative_binomial, neg_ln_sf_normal};
+pub use usual::Usual;

@@ -6,7 +6,7 @@ use model::{Anomaly, Metric, Nanos, SeriesPoint, Timestamp};
 use crate::campaign::Sign;
 use crate::clock::{BUCKET_MILLIS, BUCKETS_AN_HOUR, hour_of, start_of};
 use crate::closing::Verdict;
-use crate::detector::{Findings, PartitionDetector};
+use crate::detector::{Findings, PartitionDetector, ScoresWanted};
 use crate::episode::{Episode, Told, score};
 use crate::explain::{Telling, tell};
 use crate::finding::Finding;
@@ -221,7 +221,7 @@ impl PartitionDetector {
             .collect()
     }
 
-    /// Writes the score of every judged window of a count.
+    /// Writes the score of the judged windows of a count that are wanted.
     pub(crate) fn score(&self, case: &Case<'_>, verdict: &Verdict, findings: &mut dyn Findings) {
         for signal in Signal::counts() {
             let Some(observed) = self.state.observed(case, signal) else {
@@ -240,6 +240,10 @@ impl PartitionDetector {
                 None => crate::judge::judge(expected, signal, observed).nominal,
             };
             let alert_rate = found.map_or(1e3, Finding::alert_rate);
+            let score = score(verdict.alpha, alert_rate);
+            if score <= 0.0 && findings.wants_scores() == ScoresWanted::Notable {
+                continue;
+            }
             findings.score(Anomaly {
                 entity: case.entity.clone(),
                 metric: signal.metric(),
@@ -251,7 +255,7 @@ impl PartitionDetector {
                 expected_high: high * natural,
                 neg_log_p,
                 episodes_per_day: found.map_or(1.0, |finding| finding.episodes_per_day),
-                score: score(verdict.alpha, alert_rate),
+                score,
             });
         }
     }

@@ -6,7 +6,7 @@ use model::Partition;
 use tokio::sync::Mutex;
 
 use crate::kept::Kept;
-use crate::location::root_url;
+use crate::location::{load, root_url};
 use crate::table::Table;
 
 /// The tables of the lake, to which rows are added.
@@ -23,6 +23,15 @@ impl History {
     /// [`Error::Storage`] when the folder cannot be read or written.
     pub async fn open(url: &str, cluster: &str) -> Result<Self, Error> {
         let root = root_url(url)?;
+        if load(&root).await.is_ok() {
+            return Err(Error::Storage {
+                message: format!(
+                    "\"{url}\" is a history of an older version, all in one table: move its files \
+                     into a folder \"usage_events\" below it, or let the history be elsewhere"
+                ),
+                transient: false,
+            });
+        }
         let mut tables = Vec::with_capacity(Kept::ALL.len());
         for kept in Kept::ALL {
             tables.push((kept, Table::open(&root, kept, cluster).await?));
@@ -60,3 +69,52 @@ impl HistoryWriter for History {
 
 /// The table that is committed last.
 const LAST: Kept = Kept::ALL[Kept::ALL.len() - 1];
+
+#[cfg(test)]
+mod tests {
+    use columns::{HistoryReader, LiveRows, UsageBatchBuilder};
+    use model::{CountField, EventSink, Position, TextField, Timestamp, UsageRow};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{Lake, QueryLimits};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_commit_that_ended_between_two_tables_is_completed() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = folder.path().to_str().unwrap();
+        let mut builder = UsageBatchBuilder::new(Partition::new("usage", 0), 0);
+        let mut row = UsageRow::at(Timestamp::parse("2026-05-04T12:00:00Z").unwrap());
+        row.set_text(TextField::Kind, "usage");
+        row.set_count(CountField::Requests, 1);
+        let position = Position {
+            topic: "usage".into(),
+            partition: 0,
+            offset: 0,
+        };
+        builder.row(&row, &position);
+        let commit = HistoryCommit {
+            batches: vec![builder.finish(1)],
+            gaps_accepted: Vec::new(),
+        };
+        for committed in 0..Kept::ALL.len() {
+            let history = History::open(url, "c").await.unwrap();
+            let mut tables = history.tables.lock().await;
+            let (_, table) = &mut tables[committed];
+            table.commit(&commit, false).await.unwrap();
+        }
+        let history = History::open(url, "c").await.unwrap();
+        let partition = Partition::new("usage", 0);
+        let next = history.next_offset(&partition).await.unwrap();
+        assert_eq!(next, Some(1), "the last table was committed last");
+        history.commit(commit).await.unwrap();
+        let live = Arc::new(LiveRows::default());
+        let lake = Lake::new(url, "c", live, Vec::new(), QueryLimits::default()).unwrap();
+        let sums = "SELECT (SELECT sum(requests) FROM usage_1m) = 1 \
+            AND (SELECT sum(requests) FROM usage_1h) = 1 \
+            AND (SELECT count(*) FROM usage_events) = 1 AS once";
+        let answer = lake.query(sums).await.unwrap();
+        let once = answer[0].column(0);
+        assert!(columns::arrow::array::cast::AsArray::as_boolean(once).value(0));
+    }
+}

@@ -37,6 +37,6 @@ mod views;
 pub use config::{HistoryConfig, QueryLimits};
 pub use history::History;
 pub use lake::{Lake, STACK_BYTES};
-pub use live::{LiveSocket, SocketRows};
+pub use live::{LiveSocket, SocketTable};
 pub use parquet_file::{read_parquet, write_parquet};
 pub use upkeep::{Erasure, Upkeep, UpkeepReport};

@@ -1,6 +1,8 @@
-//! The rows that are not committed yet, lent to other processes over a local socket.
+//! What a service has in memory, the rows that are not committed yet above all, lent to other
+//! processes over a local socket.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,20 +10,23 @@ use columns::arrow::array::RecordBatch;
 use columns::arrow::ipc::reader::StreamReader;
 use columns::arrow::ipc::writer::StreamWriter;
 use columns::arrow::schema::SchemaRef;
-use columns::{Error, LiveRows, TableSource, usage_schema};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use columns::{Error, Table, TableSource, usage_schema};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tracing::debug;
 
 /// How long a reader of the socket may take for all rows.
 const SOCKET_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Lends the live rows to other processes of the same user: whoever connects gets them once as
-/// an Arrow IPC stream.
+/// The longest name of a table that is asked for.
+const NAME_BYTES: u64 = 64;
+
+/// Lends what a service has in memory to other processes of the same user: whoever connects and
+/// says the name of a table gets its rows once, as an Arrow IPC stream.
 pub struct LiveSocket {
     listener: UnixListener,
     path: PathBuf,
-    rows: LiveRows,
+    tables: Vec<Arc<dyn TableSource>>,
 }
 
 impl LiveSocket {
@@ -30,7 +35,7 @@ impl LiveSocket {
     ///
     /// # Errors
     /// When the path cannot be used.
-    pub fn bind(path: &Path, rows: LiveRows) -> Result<Self, Error> {
+    pub fn bind(path: &Path, tables: Vec<Arc<dyn TableSource>>) -> Result<Self, Error> {
         use std::os::unix::fs::PermissionsExt;
         if path.exists() {
             std::fs::remove_file(path)?;
@@ -40,7 +45,7 @@ impl LiveSocket {
         Ok(Self {
             listener,
             path: path.to_owned(),
-            rows,
+            tables,
         })
     }
 
@@ -63,9 +68,17 @@ impl LiveSocket {
     }
 
     async fn send(&self, mut stream: UnixStream) -> Result<(), Error> {
+        let mut name = String::new();
+        let mut asked = BufReader::new(&mut stream).take(NAME_BYTES);
+        asked.read_line(&mut name).await?;
+        let named = |table: &&Arc<dyn TableSource>| table.name() == name.trim_end();
+        let Some(table) = self.tables.iter().find(named) else {
+            debug!(name, "a table that is not live was asked for");
+            return Ok(());
+        };
         let mut bytes = Vec::new();
-        let mut writer = StreamWriter::try_new(&mut bytes, &usage_schema())?;
-        for batch in self.rows.batches().await? {
+        let mut writer = StreamWriter::try_new(&mut bytes, &table.schema())?;
+        for batch in table.batches().await? {
             writer.write(&batch)?;
         }
         writer.finish()?;
@@ -82,26 +95,41 @@ impl Drop for LiveSocket {
     }
 }
 
-/// The live rows of a running service, read over its socket; none if there is no service.
-pub struct SocketRows {
+/// A table of a running service, read over its socket; no rows if there is no service.
+pub struct SocketTable {
     path: PathBuf,
+    name: &'static str,
+    schema: SchemaRef,
 }
 
-impl SocketRows {
-    /// Reads from the socket at `path`.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+impl SocketTable {
+    /// Reads the rows of usage that are not committed from the socket at `path`.
+    pub fn usage(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            name: "usage_events",
+            schema: usage_schema(),
+        }
+    }
+
+    /// Reads a table from the socket at `path`.
+    pub fn new(path: impl Into<PathBuf>, table: Table) -> Self {
+        Self {
+            path: path.into(),
+            name: table.name(),
+            schema: table.schema(),
+        }
     }
 }
 
 #[async_trait]
-impl TableSource for SocketRows {
+impl TableSource for SocketTable {
     fn name(&self) -> &str {
-        "usage_events"
+        self.name
     }
 
     fn schema(&self) -> SchemaRef {
-        usage_schema()
+        self.schema.clone()
     }
 
     async fn batches(&self) -> Result<Vec<RecordBatch>, Error> {
@@ -110,11 +138,19 @@ impl TableSource for SocketRows {
             return Ok(Vec::new());
         };
         let mut bytes = Vec::new();
-        let read = tokio::time::timeout(SOCKET_PATIENCE, stream.read_to_end(&mut bytes)).await;
-        read.map_err(|_| Error::Storage {
+        let read = tokio::time::timeout(SOCKET_PATIENCE, async {
+            let line = format!("{}\n", self.name);
+            stream.write_all(line.as_bytes()).await?;
+            stream.read_to_end(&mut bytes).await
+        });
+        read.await.map_err(|_| Error::Storage {
             message: "the running service did not send its newest rows in time".to_owned(),
             transient: true,
         })??;
+        // A service of another version may not have the table.
+        if bytes.is_empty() {
+            return Ok(Vec::new());
+        }
         let reader = StreamReader::try_new(bytes.as_slice(), None)?;
         reader.map(|batch| Ok(batch?)).collect()
     }

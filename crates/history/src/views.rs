@@ -75,7 +75,7 @@ GROUP BY window_start, account, project, provider, key_id, model"
 }
 
 /// The views, in the order in which they build on one another.
-pub(crate) const VIEWS: [View; 9] = [
+pub(crate) const VIEWS: [View; 13] = [
     // Providers send buckets again while they are open, with larger amounts: to add them up would
     // count the same usage again. `usage_events` keeps each of them, so that it can be seen what
     // was known when. A row without an id is one of its own. What a topic says that is set to be
@@ -155,6 +155,61 @@ FROM keys k LEFT JOIN (
   GROUP BY key_id
 ) u ON k.key_id = u.key_id
 WHERE u.last_seen IS NULL OR u.last_seen < now() - INTERVAL '30 days'",
+    },
+    // Where are keys stored, and which of these have told of a breach?
+    View {
+        name: "vendors",
+        select: "SELECT k.vendor, count(*) AS keys, count(DISTINCT k.account) AS accounts,
+  min(n.noticed_at) AS noticed_at, max(k.known_at) AS known_at
+FROM (SELECT unnest(vendors) AS vendor, account, known_at FROM keys) k
+LEFT JOIN (
+  SELECT vendor, min(time) AS noticed_at FROM changes WHERE type = 'vendor_notice' GROUP BY vendor
+) n ON k.vendor = n.vendor
+GROUP BY k.vendor",
+    },
+    // Which keys were stored with a vendor that told of a breach, and what became of each?
+    View {
+        name: "exposures",
+        select: "SELECT k.vendor, k.key_id, k.account, k.project, k.provider, k.owner, n.noticed_at,
+  r.rotated_at, a.off_at,
+  CASE WHEN a.off_at IS NOT NULL THEN 'off'
+    WHEN r.rotated_at IS NOT NULL THEN 'rotated' ELSE 'exposed' END AS state,
+  coalesce(a.off_at, r.rotated_at, n.noticed_at) AS known_at
+FROM (
+  SELECT unnest(vendors) AS vendor, key_id, account, project, provider, owner FROM keys
+) k
+JOIN (
+  SELECT vendor, account, min(time) AS noticed_at FROM changes
+  WHERE type = 'vendor_notice' GROUP BY vendor, account
+) n ON k.vendor = n.vendor AND (n.account IS NULL OR n.account = k.account)
+LEFT JOIN (
+  SELECT key_id, min(rotated_at) AS rotated_at FROM (
+    SELECT replaces AS key_id, created AS rotated_at FROM keys WHERE replaces IS NOT NULL
+    UNION ALL
+    SELECT key_id, time AS rotated_at FROM changes
+    WHERE type = 'key_rotated' AND key_id IS NOT NULL
+  ) GROUP BY key_id
+) r ON k.key_id = r.key_id
+LEFT JOIN (
+  SELECT key_id, account, min(requested_at) AS off_at FROM actions
+  WHERE rung IN ('freeze', 'rotate', 'delete') AND state IN ('verified', 'already_gone')
+  GROUP BY key_id, account
+) a ON k.key_id = a.key_id AND k.account = a.account",
+    },
+    // Which exposed keys does a thief still have the use of?
+    View {
+        name: "v_exposed_keys",
+        select: "SELECT * FROM exposures WHERE state = 'exposed'",
+    },
+    // How far is rotation after each vendor's breach?
+    View {
+        name: "v_rotation_progress",
+        select: "SELECT vendor, min(noticed_at) AS noticed_at, count(*) AS keys,
+  sum(CASE WHEN state = 'exposed' THEN 0 ELSE 1 END) AS done,
+  sum(CASE WHEN state = 'exposed' THEN 1 ELSE 0 END) AS open,
+  max(known_at) AS known_at
+FROM exposures
+GROUP BY vendor",
     },
 ];
 

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use crate::commit::Commit;
 use crate::effects::Effects;
 use crate::keeper::Keeper;
+use crate::shown::{Feeds, LiveTables, Scores};
 use crate::upkeep::Upkeep;
 use crate::workers::{Done, Workers};
 use crate::{Error, PipelineVitals, SnapshotConfig, Stages};
@@ -65,6 +66,8 @@ pub struct Pipeline {
     pub history: Arc<dyn HistoryWriter>,
     /// Usage that is not committed yet, as queries see it.
     pub live: LiveRows,
+    /// What queries see beside usage.
+    pub tables: LiveTables,
     /// The topic of dead letters, if there is one.
     pub dead_letter_topic: Option<DeadLetterTopic>,
     /// When a checkpoint is made.
@@ -126,6 +129,9 @@ impl Pipeline {
             summary: RunSummary::default(),
             history: self.history,
             live: self.live,
+            tables: self.tables,
+            feeds: Feeds::default(),
+            scores: Scores::default(),
             clock: self.clock,
             vitals: self.vitals.clone(),
             effects: Effects {
@@ -164,6 +170,9 @@ struct Run {
     summary: RunSummary,
     history: Arc<dyn HistoryWriter>,
     live: LiveRows,
+    tables: LiveTables,
+    feeds: Feeds,
+    scores: Scores,
     clock: Arc<dyn Clock>,
     vitals: Arc<PipelineVitals>,
     effects: Effects,
@@ -243,6 +252,7 @@ impl Run {
         ] {
             counter.fetch_add(amount, Ordering::Relaxed);
         }
+        self.feeds.note(&staged, records, self.clock.as_ref());
         self.effects.put_dead_letters(&staged.dead_letters).await?;
         self.effects.observe_keys(&staged.sightings).await?;
         self.record(&staged.alerts).await?;
@@ -250,6 +260,7 @@ impl Run {
         self.pending.insert(range.partition.clone(), range.end);
         self.offsets.insert(range.partition.clone(), range.end);
         self.pending_rows += rows;
+        self.scores.extend(staged.scores);
         self.live.push(staged.usage_batch);
         Ok(())
     }
@@ -359,7 +370,12 @@ impl Run {
         self.drain().await?;
         let mut stages = self.stop_workers()?;
         let casebook = &self.effects.casebook;
-        self.upkeep.keep(&mut stages, casebook, ended).await;
+        let tables = &self.tables;
+        self.upkeep.keep(&mut stages, casebook, tables, ended).await;
+        let now = self.clock.now();
+        tables.set_scores(&mut self.scores);
+        tables.set_feed_health(&self.feeds, now);
+        tables.set_prices(&stages.prices(), now);
         self.start_workers(stages)
     }
 

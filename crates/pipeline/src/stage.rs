@@ -6,8 +6,8 @@ use casebook::KeySighting;
 use codec::Codec;
 use columns::{SnapshotError, UsageBatch, UsageBatchBuilder};
 use detector::{
-    Archive, Dedup, DetectorConfig, Findings, KeyDirectory, PartitionDetector, Sign, Standing,
-    Unkeyed, Vitals,
+    Archive, Dedup, DetectorConfig, Findings, KeyDirectory, PartitionDetector, ScoresWanted, Sign,
+    Standing, Unkeyed, Usual, Vitals,
 };
 use model::{Alert, Anomaly, DeadLetter, EventSink, Position, Records, UsageRow};
 
@@ -49,7 +49,7 @@ pub(crate) struct Standpoint {
 /// partition's state.
 pub(crate) struct Stage {
     codec: Codec,
-    with_scores: bool,
+    scores: ScoresWanted,
     dedup: Dedup,
     detector: PartitionDetector,
 }
@@ -60,11 +60,11 @@ impl Stage {
         codec: Codec,
         config: DetectorConfig,
         directory: Arc<KeyDirectory>,
-        with_scores: bool,
+        scores: ScoresWanted,
     ) -> Self {
         Self {
             codec,
-            with_scores,
+            scores,
             dedup: Dedup::default(),
             detector: PartitionDetector::new(config, directory),
         }
@@ -123,6 +123,11 @@ impl Stage {
         self.detector.standings()
     }
 
+    /// Returns what is usual for keys, at most so many of them.
+    pub(crate) fn usual(&self, keys: usize) -> Vec<Usual> {
+        self.detector.usual(keys)
+    }
+
     /// Returns how far it has come.
     pub(crate) fn standpoint(&self) -> Standpoint {
         Standpoint {
@@ -148,7 +153,7 @@ impl Stage {
 
     fn found(&self) -> Found {
         Found {
-            with_scores: self.with_scores,
+            wanted: self.scores,
             ..Found::default()
         }
     }
@@ -179,7 +184,7 @@ impl EventSink for OnceOnly<'_> {
 struct Found {
     alerts: Vec<Alert>,
     scores: Vec<Anomaly>,
-    with_scores: bool,
+    wanted: ScoresWanted,
 }
 
 impl Findings for Found {
@@ -187,8 +192,8 @@ impl Findings for Found {
         self.alerts.push(alert);
     }
 
-    fn wants_scores(&self) -> bool {
-        self.with_scores
+    fn wants_scores(&self) -> ScoresWanted {
+        self.wanted
     }
 
     fn score(&mut self, anomaly: Anomaly) {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use codec::Codec;
+use codec::{Codec, Price};
 use columns::SnapshotError;
-use detector::{Archive, DetectorConfig, KeyDirectory, Standing};
-use model::{Alert, Anomaly, Partition, Records, Timestamp};
+use detector::{Archive, DetectorConfig, KeyDirectory, ScoresWanted, Standing, Usual};
+use model::{Alert, Anomaly, Metric, Partition, Records, Timestamp};
 
 use crate::joint::Joint;
 use crate::stage::{Stage, Staged};
@@ -26,7 +26,7 @@ pub struct Stages {
     config: DetectorConfig,
     directory: Arc<KeyDirectory>,
     grouping: Grouping,
-    with_scores: bool,
+    scores: ScoresWanted,
     /// Boxed, because they go from thread to thread.
     pub(crate) partitions: BTreeMap<Partition, Box<Stage>>,
     pub(crate) joint: Joint,
@@ -47,7 +47,7 @@ impl Stages {
             config,
             directory,
             grouping,
-            with_scores: false,
+            scores: ScoresWanted::Nothing,
             partitions: BTreeMap::new(),
         }
     }
@@ -61,9 +61,9 @@ impl Stages {
         self.joint.set_directory(directory.clone());
     }
 
-    /// Asks for the score of every judged window.
-    pub fn with_scores(mut self) -> Self {
-        self.with_scores = true;
+    /// Asks for the scores of judged windows.
+    pub fn with_scores(mut self, scores: ScoresWanted) -> Self {
+        self.scores = scores;
         self
     }
 
@@ -105,6 +105,21 @@ impl Stages {
         standings
     }
 
+    /// Returns what is usual for keys, at most so many of them.
+    pub fn usual(&self, keys: usize) -> Vec<Usual> {
+        let mut usual = Vec::new();
+        for stage in self.partitions.values() {
+            let left = keys.saturating_sub(usual.len() / Metric::ALL.len());
+            usual.extend(stage.usual(left));
+        }
+        usual
+    }
+
+    /// Returns the prices of what has been used since the start.
+    pub fn prices(&self) -> Vec<Price> {
+        self.codec.prices()
+    }
+
     /// Returns keys with a baseline, bytes of state, and the lowest watermark.
     pub fn vitals(&self) -> (usize, usize, Option<Timestamp>) {
         self.joint.vitals()
@@ -140,7 +155,7 @@ impl Stages {
             self.codec.clone(),
             self.config.clone(),
             self.directory.clone(),
-            self.with_scores,
+            self.scores,
         ))
     }
 

@@ -1,5 +1,5 @@
 //! What the loop does now and then beside its work: take over a changed inventory, and write
-//! down how keys stand.
+//! down how keys stand, and show queries what is usual for them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use detector::KeyDirectory;
 use tracing::{info, warn};
 
 use crate::Stages;
+use crate::shown::{BASELINES_MAX, LiveTables};
 
 /// How often the inventory is looked at, and how often it is written down how keys stand.
 const LOOK: Duration = Duration::from_secs(5);
@@ -18,11 +19,16 @@ const STANDINGS: Duration = Duration::from_secs(120);
 /// is worth.
 const STANDINGS_MAX: usize = 20_000;
 
+/// How many times as long as it took it is waited before baselines are shown again.
+const PATIENCE: u32 = 500;
+
 /// When each was last done.
 #[derive(Default)]
 pub(crate) struct Upkeep {
     looked: Option<Instant>,
     stood: Option<Instant>,
+    /// When baselines are shown again.
+    show: Option<Instant>,
     inventory_version: Option<i64>,
 }
 
@@ -34,7 +40,13 @@ impl Upkeep {
     }
 
     /// Does what is due; what fails now is tried again later.
-    pub(crate) async fn keep(&mut self, stages: &mut Stages, casebook: &Casebook, ended: bool) {
+    pub(crate) async fn keep(
+        &mut self,
+        stages: &mut Stages,
+        casebook: &Casebook,
+        tables: &LiveTables,
+        ended: bool,
+    ) {
         if self.looked.is_none_or(|at| at.elapsed() >= LOOK) {
             self.looked = Some(Instant::now());
             self.look_at_inventory(stages, casebook).await;
@@ -42,6 +54,11 @@ impl Upkeep {
         if ended || self.stood.is_none_or(|at| at.elapsed() >= STANDINGS) {
             self.stood = Some(Instant::now());
             keep_standings(stages, casebook).await;
+        }
+        if ended || self.show.is_none_or(|at| at <= Instant::now()) {
+            let began = Instant::now();
+            tables.set_baselines(stages.usual(BASELINES_MAX));
+            self.show = Some(Instant::now() + LOOK.max(began.elapsed() * PATIENCE));
         }
     }
 

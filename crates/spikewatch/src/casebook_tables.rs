@@ -5,6 +5,7 @@ use casebook::{AlertFilter, Casebook};
 use columns::arrow::array::RecordBatch;
 use columns::arrow::schema::SchemaRef;
 use columns::{Error, Table, TableSource};
+use model::Change;
 use serde_json::{Map, Value};
 
 /// Rows of one table that a query sees at most; the newest are kept.
@@ -26,13 +27,23 @@ impl CasebookTable {
                     ..AlertFilter::default()
                 };
                 let mut rows = objects(&casebook.alerts(filter).await?);
-                rows.iter_mut().for_each(|row| drop(row.remove("series")));
+                rows.iter_mut().for_each(|row| {
+                    row.remove("series");
+                    known_at(row, "raised_at");
+                });
                 rows
             }
-            Table::Incidents => objects(&casebook.incidents(MAX_ROWS).await?),
+            Table::Incidents => {
+                let mut rows = objects(&casebook.incidents(MAX_ROWS).await?);
+                rows.iter_mut().for_each(|row| known_at(row, "last_seen"));
+                rows
+            }
             Table::Actions => {
                 let mut rows = objects(&casebook.actions().await?);
-                rows.iter_mut().for_each(|row| rename(row, "key", "key_id"));
+                rows.iter_mut().for_each(|row| {
+                    rename(row, "key", "key_id");
+                    known_at(row, "requested_at");
+                });
                 rows
             }
             Table::Audit => {
@@ -41,17 +52,29 @@ impl CasebookTable {
                     if let Some(details) = row.get_mut("details") {
                         *details = Value::String(details.to_string());
                     }
+                    known_at(row, "time");
                 }
                 rows
             }
             Table::Keys => {
                 let mut rows = objects(&casebook.keys().await?);
-                rows.iter_mut().for_each(|row| rename(row, "key", "key_id"));
+                rows.iter_mut().for_each(|row| {
+                    rename(row, "key", "key_id");
+                    known_at(row, "created");
+                });
                 rows
             }
-            Table::DeadLetters => objects(&casebook.dead_letters(MAX_ROWS).await?),
-            // Scores are written by a backtest; the casebook keeps none.
-            Table::Scores => Vec::new(),
+            Table::DeadLetters => {
+                let mut rows = objects(&casebook.dead_letters(MAX_ROWS).await?);
+                rows.iter_mut().for_each(|row| known_at(row, "record_time"));
+                rows
+            }
+            Table::Changes => {
+                let changes = casebook.inventory().await?.changes;
+                changes.iter().map(change).collect()
+            }
+            // The casebook keeps none of these.
+            Table::Scores | Table::Baselines | Table::FeedHealth | Table::Prices => Vec::new(),
         })
     }
 }
@@ -62,6 +85,31 @@ fn objects<T: serde::Serialize>(items: &[T]) -> Vec<Map<String, Value>> {
         _ => None,
     };
     items.iter().filter_map(object).collect()
+}
+
+/// Returns a change as a row: what kinds of changes have in common, and the rest as JSON.
+fn change(change: &Change) -> Map<String, Value> {
+    let vendor = change.details.get("vendor").cloned().unwrap_or_default();
+    let row = serde_json::json!({
+        "time": change.time,
+        "type": change.kind,
+        "key_id": change.key,
+        "account": change.account,
+        "vendor": vendor,
+        "details": serde_json::to_string(&change.details).ok(),
+        "known_at": change.time,
+    });
+    match row {
+        Value::Object(row) => row,
+        _ => Map::new(),
+    }
+}
+
+/// Says when a row became known: when the casebook was told of it, by one of its own times.
+fn known_at(row: &mut Map<String, Value>, from: &str) {
+    if let Some(time) = row.get(from).cloned() {
+        row.insert("known_at".to_owned(), time);
+    }
 }
 
 fn rename(row: &mut Map<String, Value>, from: &str, to: &str) {

@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Undo(UndoArgs),
     /// Take what an alert's key does for its new normal.
     Accept(AcceptArgs),
+    /// Erase a key's or a person's rows from the usage history, old versions too.
+    Erase(EraseArgs),
     /// List alerts.
     Alerts(ListArgs),
     /// Say why an alert was raised, with a plot.
@@ -262,6 +264,28 @@ pub(crate) struct AcceptArgs {
     /// The alert's id, or the beginning of it.
     #[arg(value_name = "ALERT")]
     pub(crate) alert: String,
+    /// Why; kept in the audit.
+    #[arg(long, value_name = "R")]
+    pub(crate) reason: String,
+    /// Do not ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  spikewatch erase --key key_7f3a --reason 'customer left'
+  spikewatch erase --user ann@example.com --reason 'request of 4 May'")]
+pub(crate) struct EraseArgs {
+    /// The id of a key.
+    #[arg(long, value_name = "K", required_unless_present = "user")]
+    pub(crate) key: Option<String>,
+    /// The account that the key is of, where others have keys of the same id.
+    #[arg(long, value_name = "A", requires = "key")]
+    pub(crate) account: Option<String>,
+    /// A person: the provider's user, the caller's own user, or the principal.
+    #[arg(long, value_name = "U", conflicts_with = "key")]
+    pub(crate) user: Option<String>,
     /// Why; kept in the audit.
     #[arg(long, value_name = "R")]
     pub(crate) reason: String,

@@ -4,26 +4,30 @@ use std::sync::Arc;
 
 use casebook::Casebook;
 use columns::{Table, TableSource};
-use history::{Lake, SocketRows};
+use history::{Lake, SocketTable};
 
 use crate::casebook_tables::CasebookTable;
 use crate::config::Config;
 
 /// Opens what a query may see.
 pub(crate) fn open(config: &Config, casebook: &Casebook) -> anyhow::Result<Lake> {
-    let live = Arc::new(SocketRows::new(config.live_socket()));
-    let tables = Table::KEPT.map(|table| {
+    let live = Arc::new(SocketTable::usage(config.live_socket()));
+    let kept = Table::KEPT.map(|table| {
         Arc::new(CasebookTable {
             casebook: casebook.clone(),
             table,
         }) as Arc<dyn TableSource>
     });
+    let running = Table::LIVE.map(|table| {
+        Arc::new(SocketTable::new(config.live_socket(), table)) as Arc<dyn TableSource>
+    });
+    let tables = kept.into_iter().chain(running).collect();
     let cluster = &config.kafka.cluster;
     Ok(Lake::new(
         &config.history_url(),
         cluster,
         live,
-        tables.into(),
+        tables,
         config.sql.limits(),
     )?)
 }

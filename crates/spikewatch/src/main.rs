@@ -17,6 +17,7 @@ mod logging;
 mod networks;
 mod polling;
 mod process;
+mod upkeep;
 mod wiring;
 
 use clap::Parser;
@@ -58,6 +59,7 @@ async fn run(cli: Cli) -> anyhow::Result<std::process::ExitCode> {
         Command::Act(args) => commands::act::act(config, args).await,
         Command::Undo(args) => commands::act::undo(config, args).await,
         Command::Accept(args) => commands::accept::run(config, args).await,
+        Command::Erase(args) => commands::erase::run(config, args).await,
         Command::Alerts(args) => commands::cases::alerts(config, args).await,
         Command::Explain(args) => commands::explain::run(config, args).await,
         Command::Incidents(args) => commands::cases::incidents(config, args).await,

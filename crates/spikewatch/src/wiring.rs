@@ -9,13 +9,13 @@ use anyhow::{Context, bail};
 use casebook::Casebook;
 use codec::{Codec, FingerprintSecret, Unpriced};
 use columns::LiveRows;
-use detector::KeyDirectory;
+use detector::{KeyDirectory, ScoresWanted};
 use history::{History, LiveSocket};
 use ingest::{KafkaSink, KafkaSource, Poller, SchemaRegistry, StopAt, WithSchemas};
 use model::{AlertChannel, EventSource, Inventory, SystemClock, Timestamp};
 use pipeline::{
-    CheckpointConfig, DeadLetterTopic, Deliverer, Grouping, OnAlerts, Pipeline, PipelineVitals,
-    Stages,
+    CheckpointConfig, DeadLetterTopic, Deliverer, Grouping, LiveTables, OnAlerts, Pipeline,
+    PipelineVitals, Stages,
 };
 use server::{AppState, UnpricedModel, Vitals, VitalsSource};
 use tracing::warn;
@@ -66,6 +66,7 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
     let make_stages = || {
         let (codec, detector) = (codec.clone(), config.detector.clone());
         Stages::new(codec, detector, directory.clone(), Grouping::ByPartition)
+            .with_scores(ScoresWanted::Notable)
     };
     let snapshots = config.snapshots();
     let restored = snapshots
@@ -78,7 +79,10 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
     let pollers = polling::pollers(config, &config.poll, sink.clone(), &casebook)?;
     let vitals = Arc::new(PipelineVitals::default());
     let live = LiveRows::default();
-    let live_socket = match LiveSocket::bind(&config.live_socket(), live.clone()) {
+    let tables = LiveTables::default();
+    let mut lent = tables.sources();
+    lent.push(Arc::new(live.clone()));
+    let live_socket = match LiveSocket::bind(&config.live_socket(), lent) {
         Ok(socket) => Some(socket),
         Err(error) => {
             warn!(%error, "other processes cannot see rows before they are committed");
@@ -103,6 +107,7 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
             .collect(),
         history: Arc::new(history),
         live,
+        tables,
         dead_letter_topic: Some(DeadLetterTopic {
             sink,
             topic: config.kafka.dead_letter_topic.clone(),

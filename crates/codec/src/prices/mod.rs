@@ -13,6 +13,7 @@
 //! same price whatever was priced before it: the cache holds nothing that is not a function of its
 //! key, the table and the overrides.
 
+mod list;
 mod litellm;
 mod names;
 mod rates;
@@ -28,6 +29,7 @@ use model::{FlagField, Nanos, Quality, TextField, Timestamp, UsageRow};
 
 use crate::draft::MAX_EXTRA;
 use crate::json::COST_LIMIT;
+pub use list::Price;
 use litellm::Overrides;
 use rates::{Counts, Rates};
 use table::{Print, Table};

@@ -524,3 +524,20 @@ fn how_long_a_price_takes() {
         println!("{model}: first {first:?}, on another day {next_day:?}, then {each:?}");
     }
 }
+
+#[test]
+fn what_was_looked_up_is_listed_as_it_costs() {
+    let prices = Prices::bundled();
+    assert_eq!(prices.list(), []);
+    price(&prices, row("openai", "gpt-5", MAY, 1000, 100));
+    let listed = prices.list();
+    let input = listed.iter().find(|price| price.token_class == "input");
+    let input = input.unwrap();
+    assert_eq!(
+        (&*input.model, input.tier, input.usd_per_million.to_usd()),
+        ("gpt-5", "standard", 1.25)
+    );
+    assert_eq!(input.day, Timestamp::parse("2026-05-04T00:00:00Z").unwrap());
+    let output = listed.iter().find(|price| price.token_class == "output");
+    assert_eq!(output.unwrap().usd_per_million.to_usd(), 10.0);
+}

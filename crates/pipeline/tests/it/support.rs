@@ -15,8 +15,8 @@ use detector::{DetectorConfig, KeyDirectory};
 use model::double::{MemoryRecordSink, MemorySource};
 use model::{EventSource, OffsetRange, Partition, RecordSink, Records, SourceError, SystemClock};
 use pipeline::{
-    CheckpointConfig, DeadLetterTopic, Error, Grouping, Pipeline, PipelineVitals, Restored,
-    RunSummary, SnapshotConfig, SnapshotFolder, Stages,
+    CheckpointConfig, DeadLetterTopic, Error, Grouping, LiveTables, Pipeline, PipelineVitals,
+    Restored, RunSummary, SnapshotConfig, SnapshotFolder, Stages,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -163,6 +163,7 @@ impl Setup {
             channels: vec!["memory".into()],
             history: self.history.clone(),
             live: LiveRows::default(),
+            tables: LiveTables::default(),
             dead_letter_topic: Some(DeadLetterTopic {
                 sink: Arc::new(FlakyTopic(self.topic.clone(), self.topic_failures.clone())),
                 topic: "dead-letters".into(),

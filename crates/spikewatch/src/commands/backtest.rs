@@ -5,32 +5,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use detector::KeyDirectory;
+use detector::{KeyDirectory, ScoresWanted};
 use model::{Alert, Anomaly, Inventory};
-use pipeline::{Grouping, Stages};
-use serde::Serialize;
+use pipeline::{Grouping, ScoreRow, Stages};
 use serde_json::json;
 
 use crate::cli::BacktestArgs;
 use crate::{decoding, files, wiring};
-
-/// One judged window, as `--scores` writes it.
-#[derive(Serialize)]
-struct Score<'a> {
-    key_id: &'a str,
-    account: &'a str,
-    provider: &'a str,
-    metric: &'a str,
-    window_start: model::Timestamp,
-    window_end: model::Timestamp,
-    observed: f64,
-    expected: f64,
-    expected_low: f64,
-    expected_high: f64,
-    p_value: f64,
-    neg_log_p: f64,
-    score: f64,
-}
 
 pub(crate) async fn run(file: Option<&Path>, args: BacktestArgs) -> anyhow::Result<ExitCode> {
     let (config, codec) = decoding::codec_for_files(file)?;
@@ -47,7 +28,7 @@ pub(crate) async fn run(file: Option<&Path>, args: BacktestArgs) -> anyhow::Resu
         Grouping::All,
     );
     if args.scores.is_some() {
-        stages = stages.with_scores();
+        stages = stages.with_scores(ScoresWanted::All);
     }
     let mut alerts_out: Box<dyn Write> = match &args.alerts {
         Some(path) => Box::new(files::create(path)?),
@@ -121,21 +102,7 @@ impl ScoresOut {
 
     fn write(&mut self, scores: &[Anomaly]) -> anyhow::Result<()> {
         for anomaly in scores {
-            let score = Score {
-                key_id: &anomaly.entity.key,
-                account: &anomaly.entity.account,
-                provider: &anomaly.entity.provider,
-                metric: anomaly.metric.as_str(),
-                window_start: anomaly.window.start,
-                window_end: anomaly.window.end,
-                observed: anomaly.observed,
-                expected: anomaly.expected,
-                expected_low: anomaly.expected_low,
-                expected_high: anomaly.expected_high,
-                p_value: (-anomaly.neg_log_p).exp(),
-                neg_log_p: anomaly.neg_log_p,
-                score: anomaly.score,
-            };
+            let score = ScoreRow::from(anomaly);
             match self {
                 Self::Lines(out) => files::write_lines(out, &[score])?,
                 Self::Parquet(_, rows) => rows.push(json!(score)),

@@ -7,6 +7,7 @@ pub(crate) mod cases;
 pub(crate) mod check;
 pub(crate) mod decode;
 pub(crate) mod demo;
+pub(crate) mod erase;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
 pub(crate) mod poll;

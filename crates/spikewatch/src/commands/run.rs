@@ -11,7 +11,7 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use crate::cli::RunArgs;
-use crate::{config, gateway_process, process, wiring};
+use crate::{config, gateway_process, process, upkeep, wiring};
 
 /// How long the last messages may take before the process ends.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -66,6 +66,11 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
     }
     let gateway = (gateway_config.is_some() && !args.until_end)
         .then(|| tokio::spawn(gateway_process::keep(config.clone(), cancel.child_token())));
+    let upkeep = if args.until_end {
+        None
+    } else {
+        Some(upkeep::start(&config, cancel.child_token())?)
+    };
     // A finite run reads what is there; what is only in an API comes later.
     let pollers = if args.until_end {
         Vec::new()
@@ -94,6 +99,13 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
     cancel.cancel();
     if let Some(gateway) = gateway {
         gateway.await.context("end the SQL gateway")?;
+    }
+    if let Some(upkeep) = upkeep
+        && tokio::task::spawn_blocking(|| upkeep.join())
+            .await?
+            .is_err()
+    {
+        warn!("the history's upkeep did not end cleanly");
     }
     if let Some(deliveries) = deliveries {
         deliveries.await.context("deliver messages")?;

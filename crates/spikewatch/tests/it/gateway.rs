@@ -83,6 +83,25 @@ fn good(output: Output) -> String {
 }
 
 #[test]
+fn a_java_program_asks_and_lists_what_there_is() {
+    const DRIVER: &str = "/usr/share/java/postgresql.jar";
+    let Some(tools) = tools("a_java_program_asks_and_lists_what_there_is") else {
+        return;
+    };
+    let has_java = Command::new("java").arg("-version").output().is_ok();
+    if !has_java || !Path::new(DRIVER).exists() {
+        eprintln!("*** SKIPPED: JDBC: there is no Java or no {DRIVER}");
+        return;
+    }
+    let service = Service::start(&tools, "");
+    let mut jdbc = python(&tools, "jdbc.py");
+    jdbc.args([DRIVER, &service.port.to_string(), "analyst", PASSWORD]);
+    jdbc.arg(service.requests.to_string());
+    good(jdbc.output().unwrap());
+    service.stop();
+}
+
+#[test]
 fn drivers_and_psql_ask_what_they_may_see() {
     let Some(tools) = tools("drivers_and_psql_ask_what_they_may_see") else {
         return;

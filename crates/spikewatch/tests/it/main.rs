@@ -19,4 +19,5 @@ mod soak;
 mod sql;
 mod story;
 mod support;
+mod tables;
 mod transactions;

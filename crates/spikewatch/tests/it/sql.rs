@@ -394,7 +394,7 @@ fn views_answer_the_first_questions() {
         "true,acme,1\ntrue,acme,4\nfalse,acme,5\ntrue,acme,7"
     );
     assert_eq!(
-        rows("SELECT key_id, source_ip, requests FROM v_new_addresses"),
+        rows("SELECT key_id, address, requests FROM v_new_addresses"),
         "key_b,203.0.113.9,1"
     );
     assert_eq!(rows("SELECT key_id FROM v_unused_keys"), "key_unused");

@@ -122,7 +122,8 @@ impl Instance {
 
     /// Returns how many commits the history has, the one that made it included.
     pub(crate) fn commits(&self) -> usize {
-        let Ok(folder) = std::fs::read_dir(self.data_dir().join("history/_delta_log")) else {
+        let Ok(folder) = std::fs::read_dir(self.data_dir().join("history/usage_events/_delta_log"))
+        else {
             return 0;
         };
         let is_commit = |name: &str| name.ends_with(".json") && !name.starts_with('.');
@@ -135,7 +136,7 @@ impl Instance {
     /// Returns how many Parquet files lie in the history, whether a commit names them or not.
     pub(crate) fn parquet_files(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
-        let days = std::fs::read_dir(self.data_dir().join("history"));
+        let days = std::fs::read_dir(self.data_dir().join("history/usage_events"));
         for day in days.into_iter().flatten().flatten() {
             let files = std::fs::read_dir(day.path())
                 .into_iter()

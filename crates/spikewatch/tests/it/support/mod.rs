@@ -35,7 +35,7 @@ pub(crate) fn repository(path: &str) -> PathBuf {
 }
 
 /// Returns a file beside these helpers.
-fn script(name: &str) -> PathBuf {
+pub(crate) fn script(name: &str) -> PathBuf {
     repository("crates/spikewatch/tests/it/support").join(name)
 }
 

@@ -1,0 +1,12 @@
+CREATE TABLE key_locations (
+  "key_id" text,
+  "account" text,
+  "address" text,
+  "asn" bigint,
+  "country" text,
+  "first_seen" timestamptz,
+  "last_seen" timestamptz,
+  "requests" bigint,
+  "cost_usd" numeric(28,9),
+  "known_at" timestamptz
+);

@@ -1,0 +1,13 @@
+CREATE TABLE v_exposed_keys (
+  "vendor" text,
+  "key_id" text,
+  "account" text,
+  "project" text,
+  "provider" text,
+  "owner" text,
+  "noticed_at" timestamptz,
+  "rotated_at" timestamptz,
+  "off_at" timestamptz,
+  "state" text NOT NULL,
+  "known_at" timestamptz
+);

@@ -25,8 +25,12 @@ pub(crate) struct DayFile {
     /// Days since the epoch.
     pub(crate) day: i32,
     rows: Option<u64>,
+    /// Whether its rows are sorted by who is asked about.
+    pub(crate) is_sorted: bool,
     /// The least and the greatest value of the columns that the log has them for.
     bounds: HashMap<String, (ScalarValue, ScalarValue)>,
+    /// How many rows have nothing in a column, as far as the log says.
+    nulls: HashMap<String, u64>,
     /// How a commit says that it is there no more.
     pub(crate) remove: Remove,
 }
@@ -45,7 +49,9 @@ impl DayFile {
             size: view.size().unsigned_abs(),
             day,
             rows: view.num_records().map(|rows| rows as u64),
+            is_sorted: is_sorted(view),
             bounds: bounds_of(view.min_values(), view.max_values()),
+            nulls: nulls_of(view.null_counts()),
             remove: view.remove_action(true),
             path,
         })
@@ -59,6 +65,8 @@ impl DayFile {
             size,
             day: 20_577,
             rows: None,
+            is_sorted: true,
+            nulls: HashMap::new(),
             bounds: [("key_id".to_owned(), (least, greatest))].into(),
             remove: Remove::default(),
         }
@@ -84,6 +92,15 @@ pub(crate) async fn files_of(table: &DeltaTable) -> Result<Vec<DayFile>, Error> 
     views.iter().map(DayFile::of).collect()
 }
 
+/// The tag of a file whose rows are sorted, and how.
+pub(crate) const SORTED_TAG: &str = "spikewatch.sorted_by";
+
+#[expect(deprecated, reason = "nothing else shows the tags of a file")]
+fn is_sorted(view: &LogicalFileView) -> bool {
+    let tags = view.add_action().tags;
+    tags.is_some_and(|tags| tags.contains_key(SORTED_TAG))
+}
+
 fn bounds_of(
     least: Option<Scalar>,
     greatest: Option<Scalar>,
@@ -102,6 +119,19 @@ fn bounds_of(
         .filter_map(|(field, least)| {
             let greatest = greatest.get(field.name().as_str())?;
             Some((field.name().clone(), (value(least)?, value(greatest)?)))
+        })
+        .collect()
+}
+
+fn nulls_of(counts: Option<Scalar>) -> HashMap<String, u64> {
+    let Some(Scalar::Struct(counts)) = counts else {
+        return HashMap::new();
+    };
+    let named = counts.fields().iter().zip(counts.values());
+    named
+        .filter_map(|(field, count)| match count {
+            Scalar::Long(count) => Some((field.name().clone(), count.unsigned_abs())),
+            _ => None,
         })
         .collect()
 }
@@ -162,8 +192,12 @@ impl PruningStatistics for Bounds<'_> {
         self.files.len()
     }
 
-    fn null_counts(&self, _: &Column) -> Option<ArrayRef> {
-        None
+    fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
+        let nulls = self.files.iter();
+        let nulls: UInt64Array = nulls
+            .map(|file| file.nulls.get(&column.name).copied())
+            .collect();
+        Some(Arc::new(nulls))
     }
 
     fn row_counts(&self) -> Option<ArrayRef> {

@@ -64,7 +64,10 @@ impl Kept {
     pub(crate) const fn bounded(self) -> &'static str {
         match self {
             Self::Minutes | Self::Hours => "window_start,key_id,account,provider,model,known_at",
-            _ => "event_time,known_at,key_id,account,provider,model,topic,partition,offset",
+            _ => {
+                "event_time,event_time_start,event_time_end,known_at,key_id,account,provider,model,\
+                 aggregate,topic,partition,offset"
+            }
         }
     }
 

@@ -65,7 +65,8 @@ FROM (
   FROM ",
             latest!(
                 "usage_events",
-                "kind = 'usage' AND (event_time_start IS NOT NULL OR event_time_end IS NOT NULL OR aggregate)"
+                "kind = 'usage' AND (event_time_start IS NOT NULL OR event_time_end IS NOT NULL
+      OR (aggregate IS NOT NULL AND aggregate))"
             ),
             "
 )

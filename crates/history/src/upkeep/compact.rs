@@ -56,7 +56,8 @@ fn choose(files: Vec<DayFile>, is_over: bool) -> Vec<DayFile> {
     let (small, large): (Vec<_>, Vec<_>) = files
         .into_iter()
         .partition(|file| file.size < FILE_BYTES / 2);
-    if is_over && depth(&large) > DEPTH {
+    let is_unsorted = large.iter().any(|file| !file.is_sorted);
+    if is_over && (is_unsorted || depth(&large) > DEPTH) {
         return small.into_iter().chain(large).collect();
     }
     let enough = if is_over { SEVERAL } else { MANY };
@@ -118,6 +119,9 @@ mod tests {
         assert_eq!(choose(unsorted, false).len(), 0, "it goes on");
         let sorted = vec![large(("a", "g")), large(("g", "p")), large(("p", "z"))];
         assert_eq!(depth(&sorted), 2, "a key may go on in the next file");
+        let mut in_one_commit = large(("a", "z"));
+        in_one_commit.is_sorted = false;
+        assert_eq!(choose(vec![in_one_commit], true).len(), 1);
         let with_late = sorted.into_iter().chain([file(1000, ("a", "z"))]).collect();
         assert_eq!(
             choose(with_late, true).len(),

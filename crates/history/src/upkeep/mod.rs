@@ -30,7 +30,7 @@ use url::Url;
 pub use erase::Erasure;
 
 use crate::config::HistoryConfig;
-use crate::day_file::{DayFile, files_of};
+use crate::day_file::{DayFile, SORTED_TAG, files_of};
 use crate::error::{query, storage};
 use crate::files::{sync_files, writer};
 use crate::kept::Kept;
@@ -216,6 +216,8 @@ impl Tended {
     ) -> Result<bool, Error> {
         for add in &mut adds {
             add.data_change = is_change;
+            let by = self.kept.sorted_by().join(",");
+            add.tags = Some([(SORTED_TAG.to_owned(), Some(by))].into());
         }
         let removes = files.iter().map(|file| {
             let mut remove = file.remove.clone();

@@ -142,6 +142,10 @@ async fn a_key_is_found_in_the_files_that_may_have_it() {
     for (condition, files) in [
         ("event_time >= TIMESTAMP '2026-05-08T00:00:00Z'", 2),
         ("event_date = DATE '2026-05-03'", 1),
+        (
+            "event_time_start IS NOT NULL OR (aggregate IS NOT NULL AND aggregate)",
+            0,
+        ),
         ("key_id = 'key_7'", 3),
         (
             "key_id = 'key_9' AND event_time < TIMESTAMP '2026-05-08T00:00:00Z'",

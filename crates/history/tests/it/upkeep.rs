@@ -37,6 +37,12 @@ async fn small_files_become_one_that_is_sorted_by_key() {
         let sum_of = format!("SELECT sum(input_tokens) FROM {table}");
         assert_eq!((before, bench.number(&sum_of).await), (sum, sum), "{table}");
     }
+    let log = bench.path().join("usage_events/_delta_log");
+    let newest = std::fs::read_to_string(log.join(format!("{:020}.json", 18))).unwrap();
+    assert!(
+        newest.contains(r#""spikewatch.sorted_by":"key_id,event_time""#),
+        "{newest}"
+    );
     let keys = bench.texts("SELECT key_id FROM usage_events").await;
     assert!(keys.is_sorted(), "{keys:?}");
     // What was replaced stays for who still reads it, and then goes.

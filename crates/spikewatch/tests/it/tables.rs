@@ -86,8 +86,28 @@ fn every_table_has_the_columns_that_are_published_and_rows() {
     let open = one("SELECT count(*) FROM v_exposed_keys");
     assert_eq!(progress[0]["open"].to_string(), open);
 
+    for question in documented() {
+        instance.sql(&question);
+    }
+
     running.signal("TERM");
     running.wait().good();
+}
+
+/// Returns the questions that the page about SQL has as examples.
+fn documented() -> Vec<String> {
+    let page = std::fs::read_to_string(repository("docs/sql.md")).unwrap();
+    let (_, tables) = page.split_once("## Tables").unwrap();
+    let (tables, _) = tables.split_once("## The lake").unwrap();
+    let (_, examples) = tables.split_once("```sql").unwrap();
+    let (examples, _) = examples.split_once("```").unwrap();
+    let questions: Vec<String> = examples
+        .split(';')
+        .map(|question| question.trim().to_owned())
+        .filter(|question| !question.is_empty())
+        .collect();
+    assert!(questions.len() >= 13, "{questions:?}");
+    questions
 }
 
 /// Compares the columns with the SQL in `schemas/sql`.

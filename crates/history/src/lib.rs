@@ -30,6 +30,7 @@ mod provider;
 mod reader;
 mod session;
 mod settings;
+mod stores;
 mod table;
 mod upkeep;
 mod views;

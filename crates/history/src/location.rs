@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::error::storage;
 use crate::kept::Kept;
+use crate::stores;
 use crate::table::DAY_COLUMN;
 
 /// Understands where a lake is, and makes its folder if it is on a disk.
@@ -20,7 +21,14 @@ pub(crate) fn root_url(location: &str) -> Result<Url, Error> {
             transient: false,
         })?;
     }
-    deltalake_core::ensure_table_uri(location).map_err(storage("understand the history's url"))
+    stores::register();
+    let mut url = deltalake_core::ensure_table_uri(location)
+        .map_err(storage("understand the history's url"))?;
+    // The tables are below it, not beside it.
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    Ok(url)
 }
 
 /// Returns where a table is below the root of its lake.

@@ -13,6 +13,7 @@ mod graceful_stop;
 mod kill_nine;
 mod malformed;
 mod networks;
+mod object_storage;
 mod real_trace;
 mod secrets;
 mod soak;

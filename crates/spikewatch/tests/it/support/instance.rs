@@ -14,6 +14,7 @@ const TOPIC: &str = "usage";
 /// One installation of the program.
 pub(crate) struct Instance {
     folder: tempfile::TempDir,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Instance {
@@ -25,7 +26,10 @@ impl Instance {
     /// The same without a broker that must be there.
     pub(crate) fn at(address: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let instance = Self { folder };
+        let instance = Self {
+            folder,
+            variables: Vec::new(),
+        };
         let text = format!(
             "data_dir = \"{}\"\n\n[kafka]\nbrokers = \"{address}\"\ntopics = [\"{TOPIC}\"]\n\n\
              [kafka.properties]\n\"group.instance.id\" = \"one\"\n\n\
@@ -34,6 +38,11 @@ impl Instance {
         );
         std::fs::write(instance.config(), text).unwrap();
         instance
+    }
+
+    /// Gives every command a variable of the environment.
+    pub(crate) fn set_variable(&mut self, name: &'static str, value: &str) {
+        self.variables.push((name, value.to_owned()));
     }
 
     /// Returns the folder that everything of the instance lies in.
@@ -53,6 +62,7 @@ impl Instance {
     pub(crate) fn command<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Command {
         let mut command = program(self.folder());
         command.arg("--config").arg(self.config()).args(args);
+        command.envs(self.variables.iter().cloned());
         command
     }
 

@@ -172,8 +172,9 @@ impl Bounds<'_> {
             if column.name == DAY_COLUMN {
                 return ScalarValue::Date32(Some(file.day));
             }
-            file.bounds(&column.name)
-                .map_or_else(|| unknown.clone(), &of)
+            let known = file.bounds(&column.name).map(&of);
+            let known = known.and_then(|value| value.cast_to(field.data_type()).ok());
+            known.unwrap_or_else(|| unknown.clone())
         });
         ScalarValue::iter_to_array(values).ok()
     }

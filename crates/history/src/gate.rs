@@ -27,6 +27,7 @@ use tokio::sync::OnceCell;
 use crate::error::query;
 use crate::lake::Lake;
 use crate::session::{CATALOG, read_only};
+use crate::text::plain_schema;
 use crate::{functions, settings};
 
 /// What PostgreSQL's catalogue says, for who sees all and for who is limited to accounts.
@@ -55,7 +56,7 @@ impl SqlGate for Lake {
         self.on_a_worker(async move {
             let (_, plan) = lake.plan(&asker, &text).await?;
             Ok(Description {
-                schema: schema_without_structures(plan.schema().as_arrow()),
+                schema: schema_without_structures(&plain_schema(plan.schema().as_arrow())),
                 parameters: parameters_of(&plan)?,
             })
         })

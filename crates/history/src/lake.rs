@@ -24,6 +24,7 @@ use crate::location::root_url;
 use crate::provider::Scan;
 use crate::reader::{Reader, Version};
 use crate::session::{Footers, footers, read_only, session};
+use crate::text::{plain, plain_schema, viewed, viewed_schema};
 use crate::views::{Named, VIEWS, View};
 
 /// What the workers of a runtime that asks [`Lake`] need as a stack: a statement of the greatest
@@ -107,7 +108,7 @@ impl Lake {
         let context = session(&self.limits, &self.footers)?;
         let empty = |schema| Arc::new(EmptyTable::new(schema)) as Arc<dyn TableProvider>;
         for kept in Kept::ALL {
-            register(&context, kept.name(), empty(kept.schema()))?;
+            register(&context, kept.name(), empty(viewed_schema(&kept.schema())))?;
         }
         for source in &self.tables {
             let schema = source.schema();
@@ -131,16 +132,17 @@ impl Lake {
         let store_url = ObjectStoreUrl::parse(format!("lake://{name}")).map_err(query)?;
         let version = reader.newest().await?;
         let live = reader.uncommitted(version.as_ref(), live).await?;
+        let live: Result<Vec<_>, Error> = live.iter().map(viewed).collect();
         if let Some(Version { delta, .. }) = &version {
             context
                 .runtime_env()
                 .register_object_store(store_url.as_ref(), delta.object_store());
         }
         Ok(Scan {
-            schema: reader.kept.schema(),
+            schema: viewed_schema(&reader.kept.schema()),
             store_url,
             files: version.map(|version| version.files).unwrap_or_default(),
-            live,
+            live: live?,
         })
     }
 
@@ -187,7 +189,7 @@ impl Lake {
 
     /// Gathers the rows of an answer, as many as one may have.
     pub(crate) async fn rows_of(&self, frame: DataFrame) -> Result<Vec<RecordBatch>, Error> {
-        let schema: SchemaRef = Arc::new(frame.schema().as_arrow().clone());
+        let schema = plain_schema(frame.schema().as_arrow());
         let mut stream = frame.execute_stream().await.map_err(query)?;
         let (mut batches, mut rows) = (Vec::new(), 0);
         while let Some(batch) = stream.next().await.transpose().map_err(query)? {
@@ -198,7 +200,7 @@ impl Lake {
                     self.limits.rows
                 )));
             }
-            batches.push(batch);
+            batches.push(plain(&batch)?);
         }
         if batches.is_empty() {
             batches.push(RecordBatch::new_empty(schema));
@@ -228,7 +230,7 @@ impl HistoryReader for Lake {
                 continue;
             }
             let view = context.table_provider(*name).await.map_err(query)?;
-            tables.push(((*name).to_owned(), view.schema()));
+            tables.push(((*name).to_owned(), plain_schema(&view.schema())));
         }
         Ok(tables)
     }

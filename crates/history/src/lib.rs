@@ -32,6 +32,7 @@ mod session;
 mod settings;
 mod stores;
 mod table;
+mod text;
 mod upkeep;
 mod views;
 

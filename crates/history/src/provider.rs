@@ -12,7 +12,9 @@ use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileGroupPartitioner, FileScanConfigBuilder, ParquetSource,
+};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -24,6 +26,9 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
 use crate::day_file::{Bounds, DayFile};
 use crate::table::DAY_COLUMN;
+
+/// Bytes of files below which they are read one after another.
+const MIN_SHARE_BYTES: usize = 1 << 20;
 
 /// One version of the table and the live rows beside it.
 #[derive(Debug)]
@@ -78,14 +83,13 @@ impl Scan {
                     .with_partition_values(vec![ScalarValue::Date32(Some(file.day))])
             })
             .collect();
-        let partitions = state
-            .config()
-            .target_partitions()
-            .clamp(1, files.len().max(1));
-        let mut groups: Vec<FileGroup> = vec![FileGroup::default(); partitions];
-        for (at, file) in files.into_iter().enumerate() {
-            groups[at % partitions].push(file);
-        }
+        // Large files are shared by as many as work side by side.
+        let groups = vec![FileGroup::new(files)];
+        let divided = FileGroupPartitioner::new()
+            .with_target_partitions(state.config().target_partitions())
+            .with_repartition_file_min_size(MIN_SHARE_BYTES)
+            .repartition_file_groups(&groups);
+        let groups = divided.unwrap_or(groups);
         let config = FileScanConfigBuilder::new(self.store_url.clone(), Arc::new(source))
             .with_file_groups(groups)
             .with_projection_indices(projection.cloned())?
@@ -132,9 +136,13 @@ impl TableProvider for Scan {
         if self.files.is_empty() {
             return Ok(live);
         }
+        let has_live = self.live.iter().any(|batch| batch.num_rows() > 0);
         // A limit may only stop the files early when no filter runs above them.
         let limit = if filters.is_empty() { limit } else { None };
         let files = self.scan_files(state, projection, filters, limit)?;
+        if !has_live {
+            return Ok(files);
+        }
         UnionExec::try_new(vec![files, live])
     }
 

@@ -10,6 +10,7 @@ const PROGRAM: &str = r#"
 import sys, time, duckdb
 connection = duckdb.connect()
 connection.execute("SET threads = 2")
+connection.execute("SET enable_progress_bar = false")
 files = f"read_parquet('{sys.argv[1]}/event_date=*/*.parquet', hive_partitioning = true)"
 connection.execute(f"CREATE VIEW usage_events AS SELECT * FROM {files}")
 for line in sys.stdin:

@@ -192,6 +192,7 @@ impl Table {
                 time("newest_event_time"),
                 time("newest_known_at"),
                 time("read_at"),
+                Field::new("unreadable", DataType::Boolean, true),
                 time("known_at"),
             ],
             Self::Prices => vec![

@@ -18,6 +18,7 @@ mod commit;
 mod deliver;
 mod effects;
 mod error;
+mod feeds;
 mod joint;
 mod keeper;
 mod run;

@@ -14,8 +14,9 @@ use tracing::{info, warn};
 
 use crate::commit::Commit;
 use crate::effects::Effects;
+use crate::feeds::Feeds;
 use crate::keeper::Keeper;
-use crate::shown::{Feeds, LiveTables, Scores};
+use crate::shown::{LiveTables, Scores};
 use crate::upkeep::Upkeep;
 use crate::workers::{Done, Workers};
 use crate::{Error, PipelineVitals, SnapshotConfig, Stages};
@@ -253,6 +254,7 @@ impl Run {
             counter.fetch_add(amount, Ordering::Relaxed);
         }
         self.feeds.note(&staged, records, self.clock.as_ref());
+        self.vitals.set_unreadable(self.feeds.unreadable());
         self.effects.put_dead_letters(&staged.dead_letters).await?;
         self.effects.observe_keys(&staged.sightings).await?;
         self.record(&staged.alerts).await?;

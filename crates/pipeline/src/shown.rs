@@ -1,18 +1,18 @@
 //! What the pipeline shows to queries beside usage: baselines, scores, prices, and how
 //! feeds are doing.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use codec::Price;
 use columns::{LiveTable, Table, TableSource};
 use detector::Usual;
-use model::{Anomaly, Clock, Partition, Timestamp};
+use model::{Anomaly, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tracing::warn;
 
-use crate::stage::Staged;
+use crate::feeds::Feeds;
 
 /// Of more keys than this no more baselines are shown: each is three rows.
 pub(crate) const BASELINES_MAX: usize = 50_000;
@@ -95,11 +95,7 @@ impl LiveTables {
 
     /// Shows how the partitions are doing.
     pub(crate) fn set_feed_health(&self, feeds: &Feeds, now: Timestamp) {
-        let rows: Vec<Value> = feeds
-            .0
-            .iter()
-            .map(|(partition, feed)| feed.row(partition, now))
-            .collect();
+        let rows = feeds.rows(now);
         set(&self.feed_health, Table::FeedHealth, &rows);
     }
 }
@@ -185,58 +181,5 @@ impl Scores {
         self.newest.extend(scores);
         let surplus = self.newest.len().saturating_sub(SCORES_MAX);
         self.newest.drain(..surplus);
-    }
-}
-
-/// How each partition is doing, since the process began to read it.
-#[derive(Debug, Default)]
-pub(crate) struct Feeds(BTreeMap<Partition, Feed>);
-
-#[derive(Debug, Default)]
-struct Feed {
-    next_offset: i64,
-    records: u64,
-    rows: u64,
-    dead_letters: u64,
-    duplicates: u64,
-    newest_event_time: Option<Timestamp>,
-    newest_known_at: Option<Timestamp>,
-    read_at: Option<Timestamp>,
-}
-
-impl Feeds {
-    /// Takes note of a batch that was worked on.
-    pub(crate) fn note(&mut self, staged: &Staged, records: u64, clock: &dyn Clock) {
-        let range = staged.usage_batch.range();
-        let feed = self.0.entry(range.partition.clone()).or_default();
-        feed.next_offset = range.end;
-        feed.records += records;
-        feed.rows += staged.usage_batch.rows() as u64;
-        feed.dead_letters += staged.dead_letters.len() as u64;
-        feed.duplicates += staged.duplicates;
-        let rows = 0..staged.usage_batch.rows();
-        let event_time = rows.clone().map(|row| staged.usage_batch.event_time(row));
-        feed.newest_event_time = feed.newest_event_time.max(event_time.max());
-        let known_at = rows.map(|row| staged.usage_batch.known_at(row));
-        feed.newest_known_at = feed.newest_known_at.max(known_at.max());
-        feed.read_at = Some(clock.now());
-    }
-}
-
-impl Feed {
-    fn row(&self, partition: &Partition, now: Timestamp) -> Value {
-        json!({
-            "topic": &*partition.topic,
-            "partition": partition.number,
-            "next_offset": self.next_offset,
-            "records": self.records,
-            "rows": self.rows,
-            "dead_letters": self.dead_letters,
-            "duplicates": self.duplicates,
-            "newest_event_time": self.newest_event_time,
-            "newest_known_at": self.newest_known_at,
-            "read_at": self.read_at,
-            "known_at": now,
-        })
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use model::Timestamp;
+use model::{Partition, Timestamp};
 
 /// Counters that the pipeline moves and pages read.
 #[derive(Debug, Default)]
@@ -40,6 +40,7 @@ pub struct PipelineVitals {
     watermark_millis: AtomicI64,
     checkpoint_millis: AtomicI64,
     last_error: Mutex<Option<String>>,
+    unreadable: Mutex<Vec<Partition>>,
 }
 
 impl PipelineVitals {
@@ -59,6 +60,21 @@ impl PipelineVitals {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone()
+    }
+
+    /// Returns the partitions of which next to nothing can be read.
+    pub fn unreadable(&self) -> Vec<Partition> {
+        self.unreadable
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn set_unreadable(&self, partitions: Vec<Partition>) {
+        *self
+            .unreadable
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = partitions;
     }
 
     /// Takes keys with a baseline, bytes of state, and the lowest watermark.

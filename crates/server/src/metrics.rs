@@ -28,6 +28,7 @@ pub(crate) async fn metrics(State(state): State<AppState>) -> Result<Response, R
     add_incidents(&mut registry, state.casebook.open_totals().await?);
     add_outbox(&mut registry, state.casebook.outbox_counts().await?);
     add_unpriced(&mut registry, &vitals.unpriced);
+    add_unreadable(&mut registry, &vitals.unreadable);
     add_dead_letters(&mut registry, &state.casebook.dead_letter_counts().await?);
     let mut text = String::new();
     match encode(&mut text, &registry) {
@@ -218,4 +219,21 @@ fn set(family: &Labelled, label: &'static str, value: &'static str, count: u64) 
     family
         .get_or_create(&vec![(label, value)])
         .set(i64::try_from(count).unwrap_or(i64::MAX));
+}
+
+/// Adds the partitions of which next to nothing can be read.
+fn add_unreadable(registry: &mut Registry, partitions: &[(String, i32)]) {
+    let feeds = Family::<Vec<(&'static str, String)>, Gauge>::default();
+    for (topic, partition) in partitions {
+        let names = vec![
+            ("topic", topic.clone()),
+            ("partition", partition.to_string()),
+        ];
+        feeds.get_or_create(&names).set(1);
+    }
+    registry.register(
+        "feed_unreadable",
+        "1 for each partition of whose last hundred records next to none could be read",
+        feeds,
+    );
 }

@@ -46,6 +46,8 @@ pub struct Vitals {
     pub snapshot_seconds: f64,
     /// What had tokens and neither a cost nor a price since the start, most tokens first.
     pub unpriced: Vec<UnpricedModel>,
+    /// Topic and partition of what next to nothing can be read of.
+    pub unreadable: Vec<(String, i32)>,
     /// The last thing that went wrong, kept until something else does.
     pub last_error: Option<String>,
 }

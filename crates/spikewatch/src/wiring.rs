@@ -287,6 +287,12 @@ impl VitalsSource for AppVitals {
             snapshot_bytes: count(&self.vitals.snapshot_bytes),
             snapshot_seconds: count(&self.vitals.snapshot_millis) as f64 / 1e3,
             unpriced: self.codec.unpriced().into_iter().map(unpriced).collect(),
+            unreadable: self
+                .vitals
+                .unreadable()
+                .into_iter()
+                .map(|partition| (partition.topic.to_string(), partition.number))
+                .collect(),
             last_error: self.vitals.last_error(),
         }
     }

@@ -53,6 +53,7 @@ pub(super) struct Overview {
     empty: Option<Empty>,
     last_error: Option<String>,
     unpriced: Option<String>,
+    unreadable: Option<String>,
 }
 
 impl Overview {
@@ -84,8 +85,24 @@ impl Overview {
             empty: (totals.incidents == 0).then(|| empty(vitals)),
             last_error: vitals.last_error.as_deref().map(visible),
             unpriced: unpriced(&vitals.unpriced),
+            unreadable: unreadable(&vitals.unreadable),
         })
     }
+}
+
+/// Says of which partitions next to nothing can be read.
+fn unreadable(partitions: &[(String, i32)]) -> Option<String> {
+    let names: Vec<String> = partitions
+        .iter()
+        .map(|(topic, partition)| format!("{}/{partition}", visible(topic)))
+        .collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "Next to none of the newest records of {} can be read, so nothing is detected there. Is \
+             the topic's format right? The table dead_letters says why.",
+            names.join(", ")
+        )
+    })
 }
 
 /// Says which models' usage has no cost, because nobody knows their price.

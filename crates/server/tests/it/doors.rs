@@ -186,6 +186,17 @@ async fn metrics_are_open_metrics() {
         page.contains("34,567 tokens since the start have neither"),
         "{page}"
     );
+    // A feed that cannot be read is named.
+    let unreadable = Vitals {
+        unreadable: vec![("usage<b>".to_owned(), 3)],
+        ..vitals()
+    };
+    let server = Running::with(&[], unreadable, &[]).await;
+    let answer = server.get("/metrics").await;
+    let expected = r#"spikewatch_feed_unreadable{topic="usage<b>",partition="3"} 1"#;
+    assert!(answer.body.contains(expected), "{}", answer.body);
+    let page = server.get("/").await.body;
+    assert!(page.contains("usage&#60;b&#62;/3 can be read"), "{page}");
     // An unknown is left out, not 0.
     let server = Running::with(&[], Vitals::default(), &[]).await;
     let answer = server.get("/metrics").await;

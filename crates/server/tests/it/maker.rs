@@ -30,6 +30,7 @@ pub(crate) fn vitals() -> Vitals {
         snapshot_bytes: 4096,
         snapshot_seconds: 0.25,
         unpriced: Vec::new(),
+        unreadable: Vec::new(),
         last_error: None,
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::{Broker, Encoded, Instance, Usage, repository, tools};
+use crate::support::{
+    Broker, Encoded, Instance, Usage, eventually, free_port, repository, tools, write_lines,
+};
 
 /// Topic, partition, offset and reason.
 type Place = (String, u64, u64, String);
@@ -128,4 +130,50 @@ fn malformed_records_are_dead_letters_and_no_good_one_is_lost() {
     assert_eq!(again["rows_written"], 0);
     check_places(&instance.sql_rows(in_table), &expected);
     check_places(&in_topic(&broker), &expected);
+}
+
+#[test]
+fn an_input_that_is_all_garbage_is_told_and_stalls_nothing() {
+    let Some(tools) = tools("an_input_that_is_all_garbage_is_told_and_stalls_nothing") else {
+        return;
+    };
+    let broker = Broker::start(&tools);
+    let port = free_port();
+    let instance = Instance::new(&broker, &format!("[sql]\nlisten = \"127.0.0.1:{port}\"\n"));
+    let garbage: Vec<Value> = (0..200)
+        .map(|number| json!({ "weather": number }))
+        .collect();
+    let file = instance.folder().join("garbage.jsonl");
+    write_lines(&file, &garbage);
+    broker.produce("usage", 1, &file);
+    let running = instance.start_service();
+    eventually("that it is told", || {
+        running
+            .stderr()
+            .contains("next to nothing of a partition can be read")
+            .then_some(())
+    });
+    let health = "SELECT records, dead_letters, unreadable FROM feed_health";
+    eventually("that it is shown", || {
+        (instance.sql(health) == "200,200,true").then_some(())
+    });
+    // What is good and comes behind it is read, and then it is well.
+    let usage = Usage {
+        key: "key_acme".to_owned(),
+        account: "acme".to_owned(),
+        days: 20,
+        spike: false,
+    };
+    let events = usage.events();
+    write_lines(&file, &events);
+    broker.produce("usage", 1, &file);
+    let count = "SELECT count(*) FROM usage_events";
+    eventually("the good ones", || {
+        (instance.sql(count) == events.len().to_string()).then_some(())
+    });
+    eventually("that it is well", || {
+        instance.sql(health).ends_with("false").then_some(())
+    });
+    running.signal("TERM");
+    running.wait().good();
 }

@@ -9,5 +9,6 @@ CREATE TABLE feed_health (
   "newest_event_time" timestamptz,
   "newest_known_at" timestamptz,
   "read_at" timestamptz,
+  "unreadable" boolean,
   "known_at" timestamptz
 );

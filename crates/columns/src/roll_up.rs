@@ -71,6 +71,9 @@ pub fn roll_up_schema() -> SchemaRef {
     SCHEMA.clone()
 }
 
+/// The most that a column of costs holds: eighteen digits.
+const MOST_NANOS: i128 = 999_999_999_999_999_999;
+
 /// The sums of one window, caller and model.
 #[derive(Default)]
 struct Sums {
@@ -127,7 +130,8 @@ fn finish(keys: &[(i64, [Option<&str>; DIMENSIONS.len()])], sums: &[Sums]) -> Re
     columns.push(ints(&|sums| sums.requests));
     columns.push(ints(&|sums| sums.errors));
     columns.extend((0..SUMMED.len()).map(|at| ints(&|sums| sums.counts[at])));
-    let costs = Decimal128Array::from_iter_values(sums.iter().map(|sums| sums.cost));
+    let fitting = |sums: &Sums| sums.cost.clamp(-MOST_NANOS, MOST_NANOS);
+    let costs = Decimal128Array::from_iter_values(sums.iter().map(fitting));
     columns.push(Arc::new(costs.with_data_type(COST_TYPE)));
     columns.push(ints(&|sums| sums.unpriced));
     columns.push(utc(sums.iter().map(|sums| sums.known_at).collect()));

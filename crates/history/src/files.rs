@@ -7,9 +7,11 @@ use columns::arrow::array::RecordBatch;
 use deltalake_core::DeltaTable;
 use deltalake_core::kernel::Add;
 use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
+use object_store::ObjectStoreExt;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
+use tracing::warn;
 use url::Url;
 
 use crate::error::storage;
@@ -37,6 +39,43 @@ pub(crate) async fn write_files(
         .flush()
         .await
         .map_err(storage("write to the history"))
+}
+
+/// Returns whether files that no commit names yet are still there: a vacuum may have taken them.
+pub(crate) async fn are_there(table: &DeltaTable, adds: &[Add]) -> Result<bool, Error> {
+    let store = table.object_store();
+    for add in adds {
+        let path = object_store::path::Path::parse(percent_decoded(&add.path));
+        let path = path.map_err(|err| Error::Storage {
+            message: format!("could not understand the name of a file: {err}"),
+            transient: false,
+        })?;
+        match store.head(&path).await {
+            Ok(_) => {}
+            Err(object_store::Error::NotFound { .. }) => return Ok(false),
+            Err(err) => return Err(unseen(&err)),
+        }
+    }
+    Ok(true)
+}
+
+/// Deletes files that no commit will name.
+pub(crate) async fn delete(table: &DeltaTable, adds: &[Add]) {
+    let store = table.object_store();
+    for add in adds {
+        if let Ok(path) = object_store::path::Path::parse(percent_decoded(&add.path))
+            && let Err(error) = store.delete(&path).await
+        {
+            warn!(%error, file = add.path, "could not delete a file that no commit names");
+        }
+    }
+}
+
+fn unseen(err: &object_store::Error) -> Error {
+    Error::Storage {
+        message: format!("could not look at the files of the history: {err}"),
+        transient: true,
+    }
 }
 
 /// Makes a writer of files as ours are.

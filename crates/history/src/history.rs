@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 
 use crate::kept::Kept;
 use crate::location::{load, root_url};
-use crate::table::Table;
+use crate::table::{Offsets, Table, Whole};
 
 /// The tables of the lake, to which rows are added.
 pub struct History {
@@ -26,8 +26,8 @@ impl History {
         if load(&root).await.is_ok() {
             return Err(Error::Storage {
                 message: format!(
-                    "\"{url}\" is a history of an older version, all in one table: move its files \
-                     into a folder \"usage_events\" below it, or let the history be elsewhere"
+                    "\"{url}\" is a history of an older version, all in one table: let the history be \
+                     elsewhere ([history] url); what Kafka still has is read into it from a new data_dir"
                 ),
                 transient: false,
             });
@@ -48,27 +48,32 @@ impl HistoryWriter for History {
     /// is only done again. Usage comes last: its offsets say how far all are.
     async fn commit(&self, commit: HistoryCommit) -> Result<CommitReceipt, Error> {
         let mut tables = self.tables.lock().await;
-        let mut receipt = None;
-        for (kept, table) in tables.iter_mut() {
-            let is_last = *kept == LAST;
-            let committed = table.commit(&commit, is_last).await?;
-            receipt = is_last.then_some(committed);
+        let Some(((_, last), others)) = tables.split_last_mut() else {
+            unreachable!("there are tables");
+        };
+        last.update().await?;
+        let mut offsets = Offsets::new();
+        for usage_batch in &commit.batches {
+            let partition = &usage_batch.range().partition;
+            if !offsets.contains_key(partition) {
+                offsets.insert(partition.clone(), last.known(partition).await?);
+            }
         }
-        receipt.ok_or_else(|| unreachable!("the last table is one of them"))
+        for (_, table) in others {
+            table.commit(&commit, Whole::Other(&offsets)).await?;
+        }
+        last.commit(&commit, Whole::Itself).await
     }
 
     async fn next_offset(&self, partition: &Partition) -> Result<Option<i64>, Error> {
         let mut tables = self.tables.lock().await;
         let Some((_, table)) = tables.last_mut() else {
-            unreachable!("the last table is one of them");
+            unreachable!("there are tables");
         };
         table.update().await?;
         table.known(partition).await
     }
 }
-
-/// The table that is committed last.
-const LAST: Kept = Kept::ALL[Kept::ALL.len() - 1];
 
 #[cfg(test)]
 mod tests {
@@ -101,7 +106,8 @@ mod tests {
             let history = History::open(url, "c").await.unwrap();
             let mut tables = history.tables.lock().await;
             let (_, table) = &mut tables[committed];
-            table.commit(&commit, false).await.unwrap();
+            let nothing = Offsets::new();
+            table.commit(&commit, Whole::Other(&nothing)).await.unwrap();
         }
         let history = History::open(url, "c").await.unwrap();
         let partition = Partition::new("usage", 0);

@@ -85,7 +85,7 @@ impl Lake {
                 continue;
             }
             let table: Arc<dyn TableProvider> = Arc::new(self.scan(&context, reader, &live).await?);
-            if let Some(table) = limited(&context, table, accounts)? {
+            if let Some(table) = limited(&context, reader.kept.name(), table, accounts)? {
                 register(&context, reader.kept.name(), table)?;
             }
         }
@@ -95,7 +95,7 @@ impl Lake {
             }
             let table = MemTable::try_new(source.schema(), vec![source.batches().await?]);
             let table: Arc<dyn TableProvider> = Arc::new(table.map_err(query)?);
-            if let Some(table) = limited(&context, table, accounts)? {
+            if let Some(table) = limited(&context, source.name(), table, accounts)? {
                 register(&context, source.name(), table)?;
             }
         }
@@ -279,6 +279,7 @@ const NO_LIMIT: usize = 1 << 62;
 /// no name in the session then.
 fn limited(
     context: &SessionContext,
+    name: &str,
     table: Arc<dyn TableProvider>,
     accounts: Option<&[String]>,
 ) -> Result<Option<Arc<dyn TableProvider>>, Error> {
@@ -289,8 +290,14 @@ fn limited(
         return Ok(None);
     }
     let accounts = accounts.iter().map(|account| lit(account.as_str()));
+    let mut own = col(ACCOUNT).in_list(accounts.collect(), false);
+    if name == "changes" {
+        // A vendor's notice is for all, and names nobody.
+        let for_all = col(ACCOUNT).is_null().and(col("key_id").is_null());
+        own = own.or(for_all);
+    }
     let frame = context.read_table(table).map_err(query)?;
-    let frame = frame.filter(col(ACCOUNT).in_list(accounts.collect(), false));
+    let frame = frame.filter(own);
     // No condition of a question passes a limit, however high: it would be asked of all rows beside
     // ours, and tell by its errors what is in them.
     let barrier = frame.and_then(|frame| frame.limit(0, Some(NO_LIMIT)));

@@ -1,5 +1,6 @@
 //! One table of the lake, as queries read it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use columns::Error;
@@ -49,11 +50,16 @@ impl Reader {
         if let Some(version) = last.as_mut() {
             let before = version.delta.version();
             // A log that was cut behind what is known is read from its beginning again.
-            if version.delta.update_state().await.is_ok() {
-                if version.delta.version() != before {
-                    version.files = Arc::new(files_of(&version.delta).await?);
+            let mut delta = version.delta.clone();
+            if delta.update_state().await.is_ok() {
+                if delta.version() == before {
+                    return Ok(last.clone());
                 }
-                return Ok(last.clone());
+                if let Ok(files) = files_of(&delta).await {
+                    let files = Arc::new(files);
+                    *last = Some(Version { delta, files });
+                    return Ok(last.clone());
+                }
             }
             *last = None;
         }
@@ -77,6 +83,7 @@ impl Reader {
         usage: &[RecordBatch],
     ) -> Result<Vec<RecordBatch>, Error> {
         let mut kept = Vec::with_capacity(usage.len());
+        let mut committed: HashMap<Partition, i64> = HashMap::new();
         for batch in usage.iter().filter(|batch| batch.num_rows() > 0) {
             let Some(version) = version else {
                 kept.push(batch.clone());
@@ -91,8 +98,19 @@ impl Reader {
                 column("topic")?.as_string::<i32>().value(0),
                 column("partition")?.as_primitive::<Int32Type>().value(0),
             );
-            let committed = known(&version.delta, &self.cluster, &partition).await?;
-            let committed = committed.unwrap_or(i64::MIN);
+            let committed = match committed.get(&partition) {
+                Some(&offset) => offset,
+                None => {
+                    let offset = known(&version.delta, &self.cluster, &partition).await;
+                    if offset.is_err() {
+                        // The log was cut behind what is known: the next question reads it anew.
+                        *self.last.lock().await = None;
+                    }
+                    let offset = offset?.unwrap_or(i64::MIN);
+                    committed.insert(partition, offset);
+                    offset
+                }
+            };
             let offsets = column("offset")?.as_primitive::<Int64Type>();
             let newer: BooleanArray = offsets
                 .values()

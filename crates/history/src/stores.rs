@@ -42,10 +42,12 @@ impl ObjectStoreFactory for Clouds {
         url: &Url,
         config: &StorageConfig,
     ) -> DeltaResult<(ObjectStoreRef, Path)> {
-        let mut options: HashMap<String, String> = std::env::vars()
-            .filter(|(name, _)| PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
-            .map(|(name, value)| (name.to_lowercase(), value))
-            .collect();
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
+            let is_meant = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+            is_meant.then(|| (name.to_lowercase(), value))
+        });
+        let mut options: HashMap<String, String> = variables.collect();
         options.extend(config.raw.clone());
         let (store, path) = object_store::parse_url_opts(url, options)?;
         Ok((Arc::from(store), path))

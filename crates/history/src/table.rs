@@ -18,7 +18,7 @@ use tracing::debug;
 use url::Url;
 
 use crate::error::storage;
-use crate::files::{sync_files, write_files};
+use crate::files::{are_there, sync_files, write_files};
 use crate::kept::Kept;
 use crate::location::{create, load, table_url};
 use crate::plan::Plan;
@@ -37,9 +37,22 @@ pub(crate) struct Table {
     delta: DeltaTable,
 }
 
+/// The next offset of each partition, as a table knows it.
+pub(crate) type Offsets = HashMap<Partition, Option<i64>>;
+
+/// Which table has every record, so that a gap in it is a loss and its offsets grow with every
+/// commit. All others had everything below its offsets before it did.
+#[derive(Clone, Copy)]
+pub(crate) enum Whole<'o> {
+    /// This one.
+    Itself,
+    /// Another, which knows these offsets.
+    Other(&'o Offsets),
+}
+
 /// Files that a commit has written and did not get in, because somebody else's came between.
 struct Written {
-    known: HashMap<Partition, Option<i64>>,
+    known: Offsets,
     adds: Vec<Add>,
 }
 
@@ -62,16 +75,15 @@ impl Table {
         })
     }
 
-    /// Commits what the table does not have; `is_whole` says that it has every record, so that a
-    /// gap is a loss, and that its offsets grow with every commit.
+    /// Commits what the table does not have.
     pub(crate) async fn commit(
         &mut self,
         commit: &HistoryCommit,
-        is_whole: bool,
+        whole: Whole<'_>,
     ) -> Result<CommitReceipt, Error> {
         let mut written = None;
         for _ in 0..CONFLICT_RETRIES {
-            if let Some(receipt) = self.try_commit(commit, is_whole, &mut written).await? {
+            if let Some(receipt) = self.try_commit(commit, whole, &mut written).await? {
                 return Ok(receipt);
             }
         }
@@ -84,7 +96,7 @@ impl Table {
     async fn try_commit(
         &mut self,
         commit: &HistoryCommit,
-        is_whole: bool,
+        whole: Whole<'_>,
         written: &mut Option<Written>,
     ) -> Result<Option<CommitReceipt>, Error> {
         self.update().await?;
@@ -92,9 +104,15 @@ impl Table {
         for usage_batch in &commit.batches {
             let partition = &usage_batch.range().partition;
             if !known.contains_key(partition) {
-                known.insert(partition.clone(), self.known(partition).await?);
+                let own = self.known(partition).await?;
+                let offset = match whole {
+                    Whole::Itself => own,
+                    Whole::Other(offsets) => own.max(offsets.get(partition).copied().flatten()),
+                };
+                known.insert(partition.clone(), offset);
             }
         }
+        let is_whole = matches!(whole, Whole::Itself);
         let mut plan = Plan::new(known.clone());
         for usage_batch in &commit.batches {
             let partition = &usage_batch.range().partition;
@@ -108,8 +126,8 @@ impl Table {
             return Ok(Some(plan.receipt(version)));
         }
         let adds = match written.take_if(|written| written.known == known) {
-            Some(Written { adds, .. }) => adds,
-            None => self.write(&rows).await?,
+            Some(Written { adds, .. }) if are_there(&self.delta, &adds).await? => adds,
+            _ => self.write(&rows).await?,
         };
         match self.commit_against(adds.clone(), &plan).await {
             Ok(version) => {
@@ -161,7 +179,12 @@ impl Table {
     }
 
     /// Returns the next offset that the table expects of a partition.
-    pub(crate) async fn known(&self, partition: &Partition) -> Result<Option<i64>, Error> {
+    pub(crate) async fn known(&mut self, partition: &Partition) -> Result<Option<i64>, Error> {
+        if let Ok(offset) = known(&self.delta, &self.cluster, partition).await {
+            return Ok(offset);
+        }
+        // The log may have been cut behind the version that is known.
+        self.delta = load(&self.url).await.map_err(storage("open the history"))?;
         known(&self.delta, &self.cluster, partition).await
     }
 }

@@ -51,24 +51,35 @@ FROM (
             $table,
             "
   UNION ALL
-  SELECT date_trunc('",
+  SELECT * EXCEPT (kind, id, topic, partition, \"offset\", statement)
+  FROM (
+    SELECT *, row_number() OVER (
+      PARTITION BY window_start, provider, account, kind, id
+      ORDER BY known_at DESC, topic, partition, \"offset\" DESC
+    ) AS statement
+    FROM (
+      SELECT date_trunc('",
             $window,
             "', coalesce(event_time_start, CASE WHEN event_time_end IS NULL
-      THEN event_time - INTERVAL '1 millisecond' ELSE event_time END)) AS window_start,
-    account, project, provider, key_id, model, coalesce(requests, 0) AS requests,
-    CASE WHEN status >= 400 THEN coalesce(requests, 0) ELSE 0 END AS errors,
-    coalesce(input_tokens, 0) AS input_tokens, coalesce(cache_read_tokens, 0) AS cache_read_tokens,
-    coalesce(cache_write_tokens, 0) AS cache_write_tokens,
-    coalesce(output_tokens, 0) AS output_tokens, coalesce(reasoning_tokens, 0) AS reasoning_tokens,
-    coalesce(cost_usd, CAST(0 AS DECIMAL(18, 9))) AS cost_usd,
-    CASE WHEN cost_usd IS NULL THEN coalesce(requests, 0) ELSE 0 END AS unpriced_requests, known_at
-  FROM ",
-            latest!(
-                "usage_events",
-                "kind = 'usage' AND (event_time_start IS NOT NULL OR event_time_end IS NOT NULL
-      OR (aggregate IS NOT NULL AND aggregate))"
-            ),
-            "
+          THEN event_time - INTERVAL '1 millisecond' ELSE event_time END)) AS window_start,
+        account, project, provider, key_id, model, coalesce(requests, 0) AS requests,
+        CASE WHEN status >= 400 THEN coalesce(requests, 0) ELSE 0 END AS errors,
+        coalesce(input_tokens, 0) AS input_tokens,
+        coalesce(cache_read_tokens, 0) AS cache_read_tokens,
+        coalesce(cache_write_tokens, 0) AS cache_write_tokens,
+        coalesce(output_tokens, 0) AS output_tokens,
+        coalesce(reasoning_tokens, 0) AS reasoning_tokens,
+        coalesce(cost_usd, CAST(0 AS DECIMAL(18, 9))) AS cost_usd,
+        CASE WHEN cost_usd IS NULL THEN coalesce(requests, 0) ELSE 0 END AS unpriced_requests,
+        known_at, kind, topic, partition, \"offset\",
+        coalesce(event_id, concat(topic, '/', partition, '/', \"offset\")) AS id
+      FROM usage_events
+      WHERE kind = 'usage' AND coalesce(strpos(quality, 'counted_elsewhere'), 0) = 0
+        AND (event_time_start IS NOT NULL OR event_time_end IS NOT NULL
+          OR (aggregate IS NOT NULL AND aggregate))
+    )
+  )
+  WHERE statement = 1
 )
 GROUP BY window_start, account, project, provider, key_id, model"
         )
@@ -128,12 +139,18 @@ GROUP BY key_id, account, provider"
     // What did each account spend on each day of the last five weeks, by provider?
     View {
         name: "v_spend_by_account",
-        select: "SELECT CAST(date_trunc('day', window_start) AS DATE) AS day, account, provider,
+        select: concat!(
+            "SELECT event_date AS day, account, provider,
   sum(requests) AS requests, sum(cost_usd) AS cost_usd, count(DISTINCT key_id) AS keys,
   max(known_at) AS known_at
-FROM usage_1h
-WHERE window_start >= date_trunc('day', now()) - INTERVAL '35 days'
-GROUP BY CAST(date_trunc('day', window_start) AS DATE), account, provider",
+FROM ",
+            latest!(
+                "usage_events",
+                "kind = 'usage' AND event_time >= date_trunc('day', now()) - INTERVAL '35 days'"
+            ),
+            "
+GROUP BY event_date, account, provider"
+        ),
     },
     // From which addresses was a key used for the first time in the last week, that had been used
     // before from others?
@@ -171,31 +188,33 @@ GROUP BY k.vendor",
     // Which keys were stored with a vendor that told of a breach, and what became of each?
     View {
         name: "exposures",
-        select: "SELECT k.vendor, k.key_id, k.account, k.project, k.provider, k.owner, n.noticed_at,
-  r.rotated_at, a.off_at,
-  CASE WHEN a.off_at IS NOT NULL THEN 'off'
-    WHEN r.rotated_at IS NOT NULL THEN 'rotated' ELSE 'exposed' END AS state,
-  coalesce(a.off_at, r.rotated_at, n.noticed_at) AS known_at
+        select: "SELECT vendor, key_id, account, project, provider, owner, noticed_at, rotated_at, off_at,
+  CASE WHEN off_at IS NOT NULL THEN 'off'
+    WHEN rotated_at IS NOT NULL THEN 'rotated' ELSE 'exposed' END AS state,
+  coalesce(off_at, rotated_at, noticed_at) AS known_at
 FROM (
-  SELECT unnest(vendors) AS vendor, key_id, account, project, provider, owner FROM keys
-) k
-JOIN (
-  SELECT vendor, account, min(time) AS noticed_at FROM changes
-  WHERE type = 'vendor_notice' GROUP BY vendor, account
-) n ON k.vendor = n.vendor AND (n.account IS NULL OR n.account = k.account)
-LEFT JOIN (
-  SELECT key_id, min(rotated_at) AS rotated_at FROM (
-    SELECT replaces AS key_id, created AS rotated_at FROM keys WHERE replaces IS NOT NULL
+  SELECT k.vendor, k.key_id, k.account, k.project, k.provider, k.owner,
+    min(n.noticed_at) AS noticed_at, min(r.rotated_at) AS rotated_at, min(a.off_at) AS off_at
+  FROM (
+    SELECT unnest(vendors) AS vendor, key_id, account, project, provider, owner, created FROM keys
+  ) k
+  JOIN (
+    SELECT vendor, account, min(time) AS noticed_at FROM changes
+    WHERE type = 'vendor_notice' GROUP BY vendor, account
+  ) n ON k.vendor = n.vendor AND (n.account IS NULL OR n.account = k.account)
+    AND (k.created IS NULL OR k.created <= n.noticed_at)
+  LEFT JOIN (
+    SELECT replaces AS key_id, account, created AS rotated_at FROM keys WHERE replaces IS NOT NULL
     UNION ALL
-    SELECT key_id, time AS rotated_at FROM changes
+    SELECT key_id, account, time AS rotated_at FROM changes
     WHERE type = 'key_rotated' AND key_id IS NOT NULL
-  ) GROUP BY key_id
-) r ON k.key_id = r.key_id
-LEFT JOIN (
-  SELECT key_id, account, min(requested_at) AS off_at FROM actions
-  WHERE rung IN ('freeze', 'rotate', 'delete') AND state IN ('verified', 'already_gone')
-  GROUP BY key_id, account
-) a ON k.key_id = a.key_id AND k.account = a.account",
+  ) r ON k.key_id = r.key_id AND (r.account IS NULL OR k.account = r.account)
+  LEFT JOIN (
+    SELECT key_id, account, requested_at AS off_at FROM actions
+    WHERE rung IN ('freeze', 'rotate', 'delete') AND state IN ('verified', 'already_gone')
+  ) a ON k.key_id = a.key_id AND k.account = a.account
+  GROUP BY k.vendor, k.key_id, k.account, k.project, k.provider, k.owner
+)",
     },
     // Which exposed keys does a thief still have the use of?
     View {
@@ -268,7 +287,7 @@ mod tests {
             names("select * from V_Key_Today join cost_lines"),
             ["cost_lines", "v_key_today"]
         );
-        let named = Named::in_statement("SELECT * FROM v_spend_by_account");
+        let named = Named::in_statement("SELECT * FROM usage_1h");
         let tables = ["usage_events", "calls_1h", "calls_1m", "cost_events"];
         assert_eq!(
             tables.map(|table| named.is_named(table)),

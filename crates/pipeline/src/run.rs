@@ -377,7 +377,7 @@ impl Run {
         let now = self.clock.now();
         tables.set_scores(&mut self.scores);
         tables.set_feed_health(&self.feeds, now);
-        tables.set_prices(&stages.prices(), now);
+        tables.set_prices(stages.codec(), now);
         self.start_workers(stages)
     }
 

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use codec::Price;
+use codec::{Codec, Price};
 use columns::{LiveTable, Table, TableSource};
 use detector::Usual;
 use model::{Anomaly, Timestamp};
@@ -16,6 +16,9 @@ use crate::feeds::Feeds;
 
 /// Of more keys than this no more baselines are shown: each is three rows.
 pub(crate) const BASELINES_MAX: usize = 50_000;
+
+/// How many prices are shown.
+const PRICES_MAX: usize = 10_000;
 
 /// How many scores are shown: the newest.
 const SCORES_MAX: usize = 20_000;
@@ -76,21 +79,28 @@ impl LiveTables {
     }
 
     /// Shows the prices of what was used.
-    pub(crate) fn set_prices(&self, prices: &[Price], now: Timestamp) {
+    ///
+    /// Names of models come from events: there may be many, and listing them is done beside the loop.
+    pub(crate) fn set_prices(&self, codec: Codec, now: Timestamp) {
         #[derive(Serialize)]
         struct Row<'p> {
             #[serde(flatten)]
             price: &'p Price,
             known_at: Timestamp,
         }
-        let rows: Vec<Row<'_>> = prices
-            .iter()
-            .map(|price| Row {
-                price,
-                known_at: now,
-            })
-            .collect();
-        set(&self.prices, Table::Prices, &rows);
+        let table = self.prices.clone();
+        tokio::task::spawn_blocking(move || {
+            let prices = codec.prices();
+            let rows: Vec<Row<'_>> = prices
+                .iter()
+                .take(PRICES_MAX)
+                .map(|price| Row {
+                    price,
+                    known_at: now,
+                })
+                .collect();
+            set(&table, Table::Prices, &rows);
+        });
     }
 
     /// Shows how the partitions are doing.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use codec::{Codec, Price};
+use codec::Codec;
 use columns::SnapshotError;
 use detector::{Archive, DetectorConfig, KeyDirectory, ScoresWanted, Standing, Usual};
 use model::{Alert, Anomaly, Metric, Partition, Records, Timestamp};
@@ -115,9 +115,9 @@ impl Stages {
         usual
     }
 
-    /// Returns the prices of what has been used since the start.
-    pub fn prices(&self) -> Vec<Price> {
-        self.codec.prices()
+    /// Returns what reads the records.
+    pub(crate) fn codec(&self) -> Codec {
+        self.codec.clone()
     }
 
     /// Returns keys with a baseline, bytes of state, and the lowest watermark.

@@ -5,7 +5,7 @@ use casebook::{AlertFilter, Casebook};
 use columns::arrow::array::RecordBatch;
 use columns::arrow::schema::SchemaRef;
 use columns::{Error, Table, TableSource};
-use model::Change;
+use model::{Change, Inventory};
 use serde_json::{Map, Value};
 
 /// Rows of one table that a query sees at most; the newest are kept.
@@ -70,8 +70,9 @@ impl CasebookTable {
                 rows
             }
             Table::Changes => {
-                let changes = casebook.inventory().await?.changes;
-                changes.iter().map(change).collect()
+                let inventory = casebook.inventory().await?;
+                let changes = inventory.changes.iter();
+                changes.map(|change| row_of(change, &inventory)).collect()
             }
             // The casebook keeps none of these.
             Table::Scores | Table::Baselines | Table::FeedHealth | Table::Prices => Vec::new(),
@@ -87,14 +88,26 @@ fn objects<T: serde::Serialize>(items: &[T]) -> Vec<Map<String, Value>> {
     items.iter().filter_map(object).collect()
 }
 
-/// Returns a change as a row: what kinds of changes have in common, and the rest as JSON.
-fn change(change: &Change) -> Map<String, Value> {
+/// Returns a change as a row: what kinds of changes have in common, and the rest as JSON. A change
+/// about a key is of the account that has the key, if only one has.
+fn row_of(change: &Change, inventory: &Inventory) -> Map<String, Value> {
+    let named = |name: &str| change.details.get(name).and_then(Value::as_str);
+    // Of a rotation, the key that is replaced.
+    let key = change.key.as_deref();
+    let key = key.or_else(|| named("old")).or_else(|| named("old_key"));
+    let mut owners = inventory
+        .keys
+        .iter()
+        .filter(|entry| Some(&*entry.key) == key);
+    let owner = owners.next().map(|entry| &*entry.account);
+    let owner = owner.filter(|owner| owners.all(|entry| entry.account == *owner));
+    let account = change.account.as_deref().or(owner);
     let vendor = change.details.get("vendor").cloned().unwrap_or_default();
     let row = serde_json::json!({
         "time": change.time,
         "type": change.kind,
-        "key_id": change.key,
-        "account": change.account,
+        "key_id": key,
+        "account": account,
         "vendor": vendor,
         "details": serde_json::to_string(&change.details).ok(),
         "known_at": change.time,

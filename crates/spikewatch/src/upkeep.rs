@@ -20,7 +20,8 @@ const VACUUM: Duration = Duration::from_secs(24 * 60 * 60);
 /// Starts the thread; it ends soon after `cancel` says stop.
 pub(crate) fn start(config: &Config, cancel: CancellationToken) -> anyhow::Result<JoinHandle<()>> {
     let history = config.history.clone();
-    let upkeep = Upkeep::new(&config.history_url(), history.clone()).context("open history")?;
+    let upkeep = Upkeep::new(&config.history_url(), history.clone(), &config.spill_dir())
+        .context("open history")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -47,7 +47,7 @@ pub(crate) async fn write(folder: &Path, rows: usize) -> Result<(), Failure> {
         eprint!("\r{} of {DAYS} days written ", day + 1);
     }
     let began = Instant::now();
-    let upkeep = Upkeep::new(&url, HistoryConfig::default())?;
+    let upkeep = Upkeep::new(&url, HistoryConfig::default(), &folder.join("spill"))?;
     let report = upkeep
         .tidy(Timestamp::parse("2026-05-06T12:00:00Z")?)
         .await?;
@@ -73,7 +73,9 @@ async fn upkeep_deletes(url: &str) -> Result<(), Failure> {
         vacuum_hours: 0,
         ..HistoryConfig::default()
     };
-    Upkeep::new(url, at_once)?.vacuum().await?;
+    Upkeep::new(url, at_once, &std::env::temp_dir())?
+        .vacuum()
+        .await?;
     Ok(())
 }
 

@@ -77,10 +77,9 @@ impl Prices {
                 );
             }
         }
-        prices.sort_by(|a, b| {
-            let by = |price: &Price| (price.provider.clone(), price.model.clone(), price.tier);
-            by(a).cmp(&by(b))
-        });
+        // Several names that were asked for may have got the same model.
+        prices.sort_by(|a, b| a.order().cmp(&b.order()).then(b.day.cmp(&a.day)));
+        prices.dedup_by(|later, first| later.order() == first.order());
         prices
     }
 }
@@ -89,6 +88,20 @@ impl Prices {
 fn of_classes(rates: &ClassRates) -> impl Iterator<Item = (&'static str, Nanos)> {
     let rates = CLASS_WORDS.into_iter().zip(rates);
     rates.filter_map(|(word, rate)| Some((word, Nanos::new(i64::try_from((*rate)?).ok()?))))
+}
+
+impl Price {
+    /// What tells one price from others, but for the day.
+    fn order(&self) -> (&str, &str, &str, &str, u64, Nanos) {
+        (
+            &self.provider,
+            &self.model,
+            self.tier,
+            self.token_class,
+            self.above_input_tokens,
+            self.usd_per_million,
+        )
+    }
 }
 
 impl Tier {

@@ -9,6 +9,7 @@ use columns::Error;
 use datafusion::common::ScalarValue;
 use deltalake_core::protocol::DeltaOperation;
 use model::Timestamp;
+use tracing::warn;
 
 use super::{FILE_BYTES, Tended, UpkeepReport};
 use crate::day_file::DayFile;
@@ -37,7 +38,13 @@ pub(super) async fn compact(tended: &mut Tended, now: Timestamp) -> Result<Upkee
         if chosen.is_empty() {
             continue;
         }
-        let adds = tended.rewritten(chosen.clone(), None).await?;
+        let adds = match tended.rewritten(chosen.clone(), None).await {
+            Ok(adds) => adds,
+            Err(error) => {
+                warn!(%error, day, table = tended.kept.name(), "could not merge a day's files");
+                continue;
+            }
+        };
         let written = adds.len();
         let operation = DeltaOperation::Optimize {
             predicate: None,
@@ -53,12 +60,18 @@ pub(super) async fn compact(tended: &mut Tended, now: Timestamp) -> Result<Upkee
 
 /// Chooses the files of a day that are to be merged.
 fn choose(files: Vec<DayFile>, is_over: bool) -> Vec<DayFile> {
-    let (small, large): (Vec<_>, Vec<_>) = files
+    let (mut small, large): (Vec<_>, Vec<_>) = files
         .into_iter()
         .partition(|file| file.size < FILE_BYTES / 2);
     let is_unsorted = large.iter().any(|file| !file.is_sorted);
     if is_over && (is_unsorted || depth(&large) > DEPTH) {
         return small.into_iter().chain(large).collect();
+    }
+    // What is larger than all others together would be written again for little.
+    small.sort_by_key(|file| file.size);
+    let bytes: u64 = small.iter().map(|file| file.size).sum();
+    if small.len() > 1 && small.last().is_some_and(|file| file.size * 2 > bytes) {
+        small.pop();
     }
     let enough = if is_over { SEVERAL } else { MANY };
     if small.len() >= enough {
@@ -68,14 +81,17 @@ fn choose(files: Vec<DayFile>, is_over: bool) -> Vec<DayFile> {
     }
 }
 
-/// Returns how many files at most have one key in their range.
+/// Returns how many files must be opened at most for keys between two others.
+///
+/// Ranges that only touch do not count: a busy key ends one file, fills the next, and begins a
+/// third, and no sorting makes that better.
 fn depth(files: &[DayFile]) -> usize {
     let ranges: Vec<(&str, &str)> = files.iter().filter_map(keys_of).collect();
     // The most lie over one another where some range begins.
     let over = |key: &str| {
         ranges
             .iter()
-            .filter(|(least, greatest)| (*least..=*greatest).contains(&key))
+            .filter(|(least, greatest)| (*least..*greatest).contains(&key))
             .count()
     };
     ranges
@@ -118,7 +134,18 @@ mod tests {
         assert_eq!(choose(unsorted.clone(), true).len(), 3);
         assert_eq!(choose(unsorted, false).len(), 0, "it goes on");
         let sorted = vec![large(("a", "g")), large(("g", "p")), large(("p", "z"))];
-        assert_eq!(depth(&sorted), 2, "a key may go on in the next file");
+        assert_eq!(depth(&sorted), 1);
+        let busy = vec![
+            large(("a", "k")),
+            large(("k", "k")),
+            large(("k", "k")),
+            large(("k", "z")),
+        ];
+        assert_eq!(depth(&busy), 1, "one key fills several files");
+        assert_eq!(choose(busy, true).len(), 0);
+        let mut grown = vec![file(1000, ("a", "z")); MANY];
+        grown.push(file(FILE_BYTES / 4, ("a", "z")));
+        assert_eq!(choose(grown, false).len(), MANY, "what has grown is left");
         let mut in_one_commit = large(("a", "z"));
         in_one_commit.is_sorted = false;
         assert_eq!(choose(vec![in_one_commit], true).len(), 1);

@@ -4,16 +4,16 @@ use columns::Error;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{Expr, col, is_true, lit, not};
 use deltalake_core::checkpoints::{cleanup_expired_logs_for, create_checkpoint};
+use deltalake_core::logstore::extract_version_from_filename;
 use deltalake_core::operations::vacuum::VacuumMode;
 use deltalake_core::protocol::DeltaOperation;
+use futures::TryStreamExt;
+use model::Timestamp;
 
 use super::{Tended, Upkeep, UpkeepReport, expire};
 use crate::day_file::DayFile;
 use crate::error::{query, storage};
 use crate::kept::Kept;
-
-/// Hours after which a file that no commit names is of a commit that never came to an end.
-const STRAY_HOURS: u32 = 1;
 
 /// Whose rows are to be erased.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Upkeep {
             let Some(condition) = erasure.condition(kept) else {
                 continue;
             };
-            if let Some(mut tended) = Tended::open(&self.root, kept).await? {
+            if let Some(mut tended) = Tended::open(&self.root, kept, &self.spill).await? {
                 report += tended.erase(&condition).await?;
             }
         }
@@ -96,7 +96,7 @@ impl Tended {
         }
         // What an earlier attempt left is deleted too.
         report += expire::delete(self, VacuumMode::Lite, 0).await?;
-        report += expire::delete(self, VacuumMode::Full, STRAY_HOURS).await?;
+        report += expire::vacuum(self, 0).await?;
         self.forget_versions().await?;
         Ok(report)
     }
@@ -121,10 +121,26 @@ impl Tended {
             .await
             .map_err(storage(what))?;
         let log_store = self.delta.log_store();
-        let now = chrono::Utc::now().timestamp_millis();
-        cleanup_expired_logs_for(version, log_store.as_ref(), now, None)
+        // The storage's clock may be ahead of this one.
+        let until = chrono::Utc::now().timestamp_millis() + Timestamp::DAY;
+        cleanup_expired_logs_for(version, log_store.as_ref(), until, None)
             .await
             .map_err(storage(what))?;
-        Ok(())
+        let entries = log_store.object_store(None);
+        let entries = entries.list(Some(log_store.log_path()));
+        let names: Vec<String> = entries
+            .map_ok(|entry| entry.location.filename().unwrap_or_default().to_owned())
+            .try_collect()
+            .await
+            .map_err(|err| storage(what)(err.into()))?;
+        let is_older = |name: &&String| extract_version_from_filename(name) < Some(version);
+        let is_entry = |name: &&String| name.ends_with(".json") && !name.starts_with('_');
+        match names.iter().filter(is_entry).find(is_older) {
+            None => Ok(()),
+            Some(left) => Err(Error::Storage {
+                message: format!("entry \"{left}\" of the history's log could not be deleted"),
+                transient: true,
+            }),
+        }
     }
 }

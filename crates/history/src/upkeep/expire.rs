@@ -31,10 +31,16 @@ pub(super) async fn expire(
     Ok(report)
 }
 
-/// Deletes files that no version of the last `hours` names, those of commits that never came to an
-/// end too.
+/// Hours after which a file that no version ever named is of a commit that never came to an end:
+/// sorting a large day takes its time.
+const STRAY_HOURS: u32 = 24;
+
+/// Deletes files that no version of the last `hours` names, and those of commits that never came to
+/// an end.
 pub(super) async fn vacuum(tended: &mut Tended, hours: u32) -> Result<UpkeepReport, Error> {
-    delete(tended, VacuumMode::Full, hours).await
+    let mut report = delete(tended, VacuumMode::Lite, hours).await?;
+    report += delete(tended, VacuumMode::Full, hours.max(STRAY_HOURS)).await?;
+    Ok(report)
 }
 
 /// Deletes files that were replaced or removed more than `hours` ago; with [`VacuumMode::Full`]

@@ -9,9 +9,13 @@ mod compact;
 mod erase;
 mod expire;
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
 use columns::Error;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::context::{SessionConfig, SessionContext};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -23,7 +27,6 @@ use deltalake_core::writer::DeltaWriter;
 use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::StreamExt;
 use model::Timestamp;
-use std::sync::Arc;
 use tracing::info;
 use url::Url;
 
@@ -32,7 +35,7 @@ pub use erase::Erasure;
 use crate::config::HistoryConfig;
 use crate::day_file::{DayFile, SORTED_TAG, files_of};
 use crate::error::{query, storage};
-use crate::files::{sync_files, writer};
+use crate::files::{are_there, delete, sync_files, writer};
 use crate::kept::Kept;
 use crate::location::{load, root_url, table_url};
 use crate::provider::Scan;
@@ -50,6 +53,7 @@ const CONFLICT_RETRIES: usize = 50;
 pub struct Upkeep {
     root: Url,
     config: HistoryConfig,
+    spill: PathBuf,
 }
 
 /// What was done.
@@ -78,14 +82,16 @@ impl std::ops::AddAssign for UpkeepReport {
 }
 
 impl Upkeep {
-    /// Looks after the tables below `url`.
+    /// Looks after the tables below `url`; what does not fit into memory while it is sorted goes to
+    /// files in the folder `spill`, which is made when it is needed.
     ///
     /// # Errors
     /// [`Error::Storage`] when the url is not understood.
-    pub fn new(url: &str, config: HistoryConfig) -> Result<Self, Error> {
+    pub fn new(url: &str, config: HistoryConfig, spill: &Path) -> Result<Self, Error> {
         Ok(Self {
             root: root_url(url)?,
             config,
+            spill: spill.to_owned(),
         })
     }
 
@@ -95,12 +101,16 @@ impl Upkeep {
     /// [`Error::Storage`] when a table cannot be read or written; what was committed before stays.
     pub async fn tidy(&self, now: Timestamp) -> Result<UpkeepReport, Error> {
         let mut report = UpkeepReport::default();
+        let mut tables = Vec::with_capacity(Kept::ALL.len());
         for kept in Kept::ALL {
-            let Some(mut tended) = Tended::open(&self.root, kept).await? else {
-                continue;
-            };
-            report += expire::expire(&mut tended, self.config.retention_days, now).await?;
-            report += compact::compact(&mut tended, now).await?;
+            tables.extend(Tended::open(&self.root, kept, &self.spill).await?);
+        }
+        // First what must go, whatever happens to what may be better.
+        for tended in &mut tables {
+            report += expire::expire(tended, self.config.retention_days, now).await?;
+        }
+        for tended in &mut tables {
+            report += compact::compact(tended, now).await?;
         }
         if report != UpkeepReport::default() {
             info!(?report, "history tidied");
@@ -115,7 +125,7 @@ impl Upkeep {
     pub async fn vacuum(&self) -> Result<UpkeepReport, Error> {
         let mut report = UpkeepReport::default();
         for kept in Kept::ALL {
-            if let Some(mut tended) = Tended::open(&self.root, kept).await? {
+            if let Some(mut tended) = Tended::open(&self.root, kept, &self.spill).await? {
                 report += expire::vacuum(&mut tended, self.config.vacuum_hours).await?;
             }
         }
@@ -128,14 +138,20 @@ struct Tended {
     kept: Kept,
     url: Url,
     delta: DeltaTable,
+    spill: PathBuf,
 }
 
 impl Tended {
     /// Opens a table, if it is there.
-    async fn open(root: &Url, kept: Kept) -> Result<Option<Self>, Error> {
+    async fn open(root: &Url, kept: Kept, spill: &Path) -> Result<Option<Self>, Error> {
         let url = table_url(root, kept)?;
         match load(&url).await {
-            Ok(delta) => Ok(Some(Self { kept, url, delta })),
+            Ok(delta) => Ok(Some(Self {
+                kept,
+                url,
+                delta,
+                spill: spill.to_owned(),
+            })),
             Err(DeltaTableError::NotATable(_) | DeltaTableError::InvalidTableLocation(_)) => {
                 Ok(None)
             }
@@ -160,7 +176,10 @@ impl Tended {
         files: Vec<DayFile>,
         condition: Option<Expr>,
     ) -> Result<Vec<Add>, Error> {
+        std::fs::create_dir_all(&self.spill)?;
+        let spill = DiskManagerMode::Directories(vec![self.spill.clone()]);
         let runtime = RuntimeEnvBuilder::new()
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(spill))
             .with_memory_pool(Arc::new(FairSpillPool::new(SORT_BYTES)))
             .build_arc()
             .map_err(query)?;
@@ -224,13 +243,22 @@ impl Tended {
             remove.data_change = is_change;
             Action::Remove(remove)
         });
-        let actions: Vec<Action> = removes.chain(adds.into_iter().map(Action::Add)).collect();
+        let actions: Vec<Action> = removes
+            .chain(adds.iter().cloned().map(Action::Add))
+            .collect();
         for _ in 0..CONFLICT_RETRIES {
             self.update().await?;
             let there = self.files().await?;
             let is_there = |file: &DayFile| there.iter().any(|other| other.path == file.path);
             if !files.iter().all(is_there) {
+                delete(&self.delta, &adds).await;
                 return Ok(false);
+            }
+            if !are_there(&self.delta, &adds).await? {
+                return Err(Error::Storage {
+                    message: "files that were written are gone before their commit".to_owned(),
+                    transient: true,
+                });
             }
             match self.commit(actions.clone(), operation.clone()).await {
                 Ok(version) => {

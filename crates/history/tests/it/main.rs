@@ -4,3 +4,4 @@ mod erase;
 mod support;
 mod tables;
 mod upkeep;
+mod vendors;

@@ -44,7 +44,8 @@ impl Bench {
     }
 
     pub(crate) fn upkeep(&self, config: HistoryConfig) -> Upkeep {
-        Upkeep::new(self.path().to_str().unwrap(), config).unwrap()
+        let spill = self.path().join("spill");
+        Upkeep::new(self.path().to_str().unwrap(), config, &spill).unwrap()
     }
 
     /// Makes a batch of rows at the next offsets.

@@ -134,7 +134,13 @@ async fn files_that_no_commit_names_are_deleted() {
     bench.commit(&[call(time(NOON), "key_1")]).await;
     let file = bench.files("usage_events").remove(0);
     let stray = file.with_file_name("part-00000-stray.parquet");
-    std::fs::copy(&file, &stray).unwrap();
+    let young = file.with_file_name("part-00000-young.parquet");
+    for path in [&stray, &young] {
+        std::fs::copy(&file, path).unwrap();
+    }
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(25 * 3600);
+    let opened = std::fs::File::options().write(true).open(&stray).unwrap();
+    opened.set_modified(long_ago).unwrap();
     let config = HistoryConfig {
         vacuum_hours: 0,
         ..HistoryConfig::default()
@@ -142,4 +148,5 @@ async fn files_that_no_commit_names_are_deleted() {
     let report = bench.upkeep(config).vacuum().await.unwrap();
     assert_eq!(report.files_deleted, 1);
     assert!(!stray.exists() && file.exists());
+    assert!(young.exists(), "it may be about to be committed");
 }

@@ -31,7 +31,11 @@ pub(crate) async fn run(file: Option<&Path>, args: EraseArgs) -> anyhow::Result<
     if let Some(code) = act::unconfirmed(&question, args.yes)? {
         return Ok(code);
     }
-    let upkeep = Upkeep::new(&config.history_url(), config.history.clone())?;
+    let upkeep = Upkeep::new(
+        &config.history_url(),
+        config.history.clone(),
+        &config.spill_dir(),
+    )?;
     let actor = process::actor();
     let note = async |event: &str, details: serde_json::Value| {
         let event = AuditEvent {

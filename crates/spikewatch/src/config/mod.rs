@@ -215,6 +215,11 @@ pub(crate) struct IdentityConfig {
 }
 
 impl Config {
+    /// Returns where what does not fit into memory goes while files of history are sorted.
+    pub(crate) fn spill_dir(&self) -> PathBuf {
+        self.data_dir.join("spill")
+    }
+
     /// Returns where the history lies.
     pub(crate) fn history_url(&self) -> String {
         let below = || self.data_dir.join("history").display().to_string();

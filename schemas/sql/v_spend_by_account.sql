@@ -3,7 +3,7 @@ CREATE TABLE v_spend_by_account (
   "account" text,
   "provider" text,
   "requests" bigint,
-  "cost_usd" numeric(38,9),
+  "cost_usd" numeric(28,9),
   "keys" bigint NOT NULL,
   "known_at" timestamptz
 );

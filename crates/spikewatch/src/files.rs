@@ -39,15 +39,24 @@ pub(crate) fn own_secret(path: &Path, what: &str) -> anyhow::Result<String> {
         let mut random = [0u8; 32];
         let mut source = File::open("/dev/urandom").with_context(failed)?;
         std::io::Read::read_exact(&mut source, &mut random).with_context(failed)?;
+        // Half of a secret would stop every start to come: it is whole, or it is not there.
+        let unfinished = path.with_extension("unfinished");
         let mut file = File::options()
             .write(true)
-            .create_new(true)
+            .create(true)
+            .truncate(true)
             .mode(0o600)
-            .open(path)
+            .open(&unfinished)
             .with_context(failed)?;
         file.write_all(hex::encode(random).as_bytes())
             .with_context(failed)?;
         file.sync_all().with_context(failed)?;
+        std::fs::rename(&unfinished, path).with_context(failed)?;
+        if let Some(folder) = path.parent().filter(|folder| folder.is_dir()) {
+            File::open(folder)
+                .and_then(|folder| folder.sync_all())
+                .with_context(failed)?;
+        }
     }
     let text = std::fs::read_to_string(path).with_context(failed)?;
     let text = text.trim();

@@ -379,7 +379,10 @@ fn views_answer_the_first_questions() {
         bill(1.5),
         bill(2.25),
     ];
-    produce(&broker, &instance, &events);
+    // One partition: of two that became known in the same millisecond the later offset is newer.
+    let file = instance.folder().join("events.jsonl");
+    write_lines(&file, &events);
+    broker.produce("usage", 1, &file);
     instance.run_until_end();
 
     let rows = |query: &str| instance.sql(query);

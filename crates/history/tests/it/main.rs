@@ -1,5 +1,7 @@
 //! The lake as its writer, its readers and its upkeep see it, on a disk.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+
 mod erase;
 mod support;
 mod tables;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 /// Finds abused AI-provider keys in the usage events that pass through Kafka.
 #[derive(Debug, Parser)]
@@ -276,15 +276,16 @@ pub(crate) struct AcceptArgs {
 #[command(after_help = "Examples:
   spikewatch erase --key key_7f3a --reason 'customer left'
   spikewatch erase --user ann@example.com --reason 'request of 4 May'")]
+#[command(group(ArgGroup::new("whose").required(true).args(["key", "user"])))]
 pub(crate) struct EraseArgs {
     /// The id of a key.
-    #[arg(long, value_name = "K", required_unless_present = "user")]
+    #[arg(long, value_name = "K")]
     pub(crate) key: Option<String>,
     /// The account that the key is of, where others have keys of the same id.
     #[arg(long, value_name = "A", requires = "key")]
     pub(crate) account: Option<String>,
     /// A person: the provider's user, the caller's own user, or the principal.
-    #[arg(long, value_name = "U", conflicts_with = "key")]
+    #[arg(long, value_name = "U")]
     pub(crate) user: Option<String>,
     /// Why; kept in the audit.
     #[arg(long, value_name = "R")]

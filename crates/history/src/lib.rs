@@ -40,5 +40,6 @@ pub use config::{HistoryConfig, QueryLimits};
 pub use history::History;
 pub use lake::{Lake, STACK_BYTES};
 pub use live::{LiveSocket, SocketTable};
+pub use location::reach;
 pub use parquet_file::{read_parquet, write_parquet};
 pub use upkeep::{Erasure, Upkeep, UpkeepReport};

@@ -31,6 +31,19 @@ pub(crate) fn root_url(location: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
+/// Reaches a lake without making anything, and says whether there is one.
+///
+/// # Errors
+/// [`Error::Storage`] when its storage cannot be read.
+pub async fn reach(location: &str) -> Result<bool, Error> {
+    let root = root_url(location)?;
+    match load(&table_url(&root, Kept::UsageEvents)?).await {
+        Ok(_) => Ok(true),
+        Err(DeltaTableError::NotATable(_) | DeltaTableError::InvalidTableLocation(_)) => Ok(false),
+        Err(err) => Err(storage("reach the history")(err)),
+    }
+}
+
 /// Returns where a table is below the root of its lake.
 pub(crate) fn table_url(root: &Url, kept: Kept) -> Result<Url, Error> {
     let not_understood = |err| Error::Storage {

@@ -74,6 +74,7 @@ pub(crate) async fn run(file: Option<&Path>, args: CheckArgs) -> anyhow::Result<
     }
     if !args.no_environment {
         reach_kafka(&config, &mut say).await;
+        reach_history(&config, &mut say).await;
         reach_providers(&config, &mut say).await?;
     }
     if failures > 0 {
@@ -81,6 +82,23 @@ pub(crate) async fn run(file: Option<&Path>, args: CheckArgs) -> anyhow::Result<
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Looks for the lake where it is not on a disk of this machine.
+async fn reach_history(config: &Config, say: &mut impl FnMut(String, Result<String, String>)) {
+    let Some(url) = config.history.url.as_deref() else {
+        return;
+    };
+    if !url.contains("://") || url.starts_with("file:") {
+        return;
+    }
+    let outcome = match tokio::time::timeout(PATIENCE, history::reach(url)).await {
+        Ok(Ok(true)) => Ok("reached".to_owned()),
+        Ok(Ok(false)) => Ok("reached; run makes its tables".to_owned()),
+        Ok(Err(err)) => Err(chain(&err)),
+        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+    };
+    say(format!("history {url}"), outcome);
 }
 
 /// Asks each feed that is polled for its smallest page.

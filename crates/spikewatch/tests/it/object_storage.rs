@@ -45,6 +45,9 @@ fn history_in_a_bucket_has_every_row_once_and_is_asked() {
     ] {
         instance.set_variable(name, value);
     }
+    let url = format!("history s3://{BUCKET}/{folder}: reached");
+    let checked = instance.run(["check"]).good();
+    assert!(checked.contains(&url), "{checked}");
     let usage = Usage {
         key: "key_acme".to_owned(),
         account: "acme".to_owned(),
@@ -81,6 +84,10 @@ fn history_in_a_bucket_has_every_row_once_and_is_asked() {
     lost.set_variable("AWS_ALLOW_HTTP", "true");
     lost.set_variable("AWS_ACCESS_KEY_ID", "test");
     lost.set_variable("AWS_SECRET_ACCESS_KEY", "a-very-secret-key");
+    let checked = lost.run(["check"]);
+    let told = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(told.contains("fail  history s3://"), "{told}");
+    assert!(!told.contains("a-very-secret-key"));
     let refused = lost.run(["run", "--until-end"]);
     assert_ne!(refused.code, Some(0));
     assert!(

@@ -11,7 +11,7 @@ COPY . .
 # The binary is copied out of the cache mount, which is gone after this step.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --profile dist --locked -p spikewatch --features kafka-tls,schemas \
+    cargo build --profile dist --locked -p spikewatch --features ballista,kafka-tls,schemas \
     && install -D target/dist/spikewatch /out/usr/local/bin/spikewatch \
     && install -d -m 0700 /out/var/lib/spikewatch
 

@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow_cast::cast;
 use arrow_cast::display::FormatOptions;
 use arrow_cast::pretty::pretty_format_batches_with_options;
 use arrow_json::writer::{EncoderOptions, make_encoder};
@@ -67,6 +69,21 @@ pub fn write_batches(
         }
     }
     Ok(())
+}
+
+/// Returns the values of the first row as texts.
+///
+/// # Errors
+/// When a value has no text.
+pub fn texts(batch: &RecordBatch) -> Result<Vec<Option<String>>, Error> {
+    let columns = batch.columns().iter();
+    columns
+        .map(|column| {
+            let text = cast(&column.slice(0, 1), &DataType::Utf8)?;
+            let text = text.as_string::<i32>();
+            Ok(text.is_valid(0).then(|| text.value(0).to_owned()))
+        })
+        .collect()
 }
 
 /// Returns the batch with structures as JSON texts, for programs that know lists and no structures.

@@ -1,9 +1,13 @@
 //! The doors to what stores usage and what answers questions. Their currency is Arrow:
 //! no type of a query engine crosses them.
 
+use std::fmt;
+
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef};
 use async_trait::async_trait;
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
 use model::{OffsetRange, Partition};
 
 use crate::{Error, UsageBatch};
@@ -72,6 +76,8 @@ pub struct Asker {
     /// The accounts whose rows there are; `None` is all of them. Tables without an account are
     /// not there for who is limited.
     pub accounts: Option<Vec<String>>,
+    /// Rows that one answer may have.
+    pub max_rows: usize,
 }
 
 /// What a statement wants.
@@ -107,7 +113,49 @@ pub struct Description {
     pub parameters: Vec<DataType>,
 }
 
-/// Answers the SQL of programs that speak PostgreSQL, read-only.
+/// A table or view that there is for somebody.
+#[derive(Clone, Debug)]
+pub struct TableEntry {
+    /// The name in SQL.
+    pub name: String,
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// Whether it is made of others.
+    pub is_view: bool,
+}
+
+/// An answer, of which the rows come as they are found. Dropped, it ends the query.
+pub struct Answer {
+    /// The columns of every batch.
+    pub schema: SchemaRef,
+    /// The rows; after an error there is nothing more.
+    pub batches: BoxStream<'static, Result<RecordBatch, Error>>,
+}
+
+impl Answer {
+    /// Waits for all rows. There is at least one batch, for what reads its columns.
+    ///
+    /// # Errors
+    /// The first of the batches.
+    pub async fn gathered(self) -> Result<Vec<RecordBatch>, Error> {
+        let mut batches: Vec<RecordBatch> = self.batches.try_collect().await?;
+        if batches.is_empty() {
+            batches.push(RecordBatch::new_empty(self.schema));
+        }
+        Ok(batches)
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let schema = &self.schema;
+        f.debug_struct("Answer")
+            .field("schema", schema)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Answers the SQL of programs of others, read-only.
 #[async_trait]
 pub trait SqlGate: Send + Sync {
     /// Splits a text into statements, none of which does more than read.
@@ -125,16 +173,23 @@ pub trait SqlGate: Send + Sync {
     /// [`Error::Query`] when it is not understood or not allowed.
     async fn describe(&self, asker: &Asker, statement: &str) -> Result<Description, Error>;
 
-    /// Runs a statement with its parameters, each as text or null.
+    /// Begins a statement with its parameters, each as text or null.
     ///
     /// # Errors
-    /// [`Error::Query`] when it is not understood, not allowed or wants too much.
+    /// [`Error::Query`] when it is not understood, not allowed or wants too much; what is only
+    /// seen on the way is in the answer.
     async fn answer(
         &self,
         asker: &Asker,
         statement: &str,
         parameters: &[Option<String>],
-    ) -> Result<Vec<RecordBatch>, Error>;
+    ) -> Result<Answer, Error>;
+
+    /// Returns the tables and views that there are for somebody, by name.
+    ///
+    /// # Errors
+    /// When a view cannot be made.
+    async fn tables_for(&self, asker: &Asker) -> Result<Vec<TableEntry>, Error>;
 }
 
 /// Rows that SQL sees and somebody else keeps: what is not committed yet, or the casebook's.

@@ -31,10 +31,12 @@ mod snapshot;
 mod table;
 mod usage;
 
-pub use display::{Format, renamed, schema_without_structures, without_structures, write_batches};
+pub use display::{
+    Format, renamed, schema_without_structures, texts, without_structures, write_batches,
+};
 pub use doors::{
-    Asker, CommitReceipt, Description, HistoryCommit, HistoryReader, HistoryWriter, SqlGate,
-    Statement, StatementKind, TableSource,
+    Answer, Asker, CommitReceipt, Description, HistoryCommit, HistoryReader, HistoryWriter,
+    SqlGate, Statement, StatementKind, TableEntry, TableSource,
 };
 pub use error::Error;
 pub use live::{LiveRows, LiveTable};

@@ -9,11 +9,13 @@ use serde::Deserialize;
 
 use crate::{GatewayError, Users, tls};
 
-/// Where the PostgreSQL wire listens, and for whom.
+/// Where SQL is answered, and for whom.
 #[derive(Clone, Debug)]
 pub struct GatewayConfig {
-    /// The address.
-    pub listen: SocketAddr,
+    /// The address of the PostgreSQL wire.
+    pub listen: Option<SocketAddr>,
+    /// The address of Flight SQL.
+    pub flight_listen: Option<SocketAddr>,
     /// The certificate, without which only loopback is listened on.
     pub tls: Option<TlsConfig>,
     /// Who may sign in, by name.
@@ -22,6 +24,10 @@ pub struct GatewayConfig {
     pub max_connections: usize,
     /// Queries of one user at one time.
     pub max_queries_per_user: usize,
+    /// Rows of one answer on the PostgreSQL wire.
+    pub max_rows: usize,
+    /// Rows of one answer over Flight SQL.
+    pub flight_max_rows: usize,
 }
 
 impl GatewayConfig {
@@ -31,8 +37,16 @@ impl GatewayConfig {
     /// When passwords and rows would cross a network in clear, a password could be guessed, or the
     /// certificate cannot be used.
     pub fn check(&self) -> Result<(), GatewayError> {
-        if self.tls.is_none() && !self.listen.ip().is_loopback() {
-            return Err(GatewayError::Clear(self.listen));
+        for (field, address) in [
+            ("listen", self.listen),
+            ("flight_listen", self.flight_listen),
+        ] {
+            if let Some(address) = address
+                && self.tls.is_none()
+                && !address.ip().is_loopback()
+            {
+                return Err(GatewayError::Clear { field, address });
+            }
         }
         Users::new(self)?;
         self.tls.as_ref().map(tls::acceptor).transpose()?;

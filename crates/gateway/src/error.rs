@@ -8,9 +8,14 @@ use std::path::PathBuf;
 pub enum GatewayError {
     /// Passwords and rows would cross a network in clear.
     #[error(
-        "[sql] listen = \"{0}\" can be reached from other machines: give [sql.tls] cert_file and key_file, or listen on 127.0.0.1"
+        "[sql] {field} = \"{address}\" can be reached from other machines: give [sql.tls] cert_file and key_file, or listen on 127.0.0.1"
     )]
-    Clear(SocketAddr),
+    Clear {
+        /// The key in the configuration.
+        field: &'static str,
+        /// The address.
+        address: SocketAddr,
+    },
     /// A password that anybody could guess.
     #[error("[sql.users.{0}] password is shorter than {min} characters", min = crate::users::MIN_PASSWORD)]
     Password(String),
@@ -25,11 +30,16 @@ pub enum GatewayError {
         message: String,
     },
     /// The address is taken, or not of this machine.
-    #[error("[sql] listen = \"{address}\" cannot be listened on")]
+    #[error("[sql] {field} = \"{address}\" cannot be listened on")]
     Listen {
+        /// The key in the configuration.
+        field: &'static str,
         /// The address.
         address: SocketAddr,
         /// The cause.
         source: std::io::Error,
     },
+    /// What answers Flight SQL cannot be set up.
+    #[error("Flight SQL cannot be answered")]
+    Flight(#[from] tonic::transport::Error),
 }

@@ -8,6 +8,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
+use tonic::transport::Identity;
 
 use crate::{GatewayError, TlsConfig};
 
@@ -39,4 +40,21 @@ pub(crate) fn acceptor(config: &TlsConfig) -> Result<TlsAcceptor, GatewayError> 
         .map_err(|err| key_fault(err.to_string()))?;
     server.alpn_protocols = vec![ALPN.to_vec()];
     Ok(TlsAcceptor::from(Arc::new(server)))
+}
+
+/// Returns the certificate and its key for Flight SQL, once [`acceptor`] has said that they fit.
+pub(crate) fn identity(config: &TlsConfig) -> Result<Identity, GatewayError> {
+    acceptor(config)?;
+    let read = |field: &'static str, file: &Path| {
+        std::fs::read(file).map_err(|err| GatewayError::Tls {
+            field,
+            file: file.to_owned(),
+            message: err.to_string(),
+        })
+    };
+    let cert = read("cert_file", &config.cert_file)?;
+    Ok(Identity::from_pem(
+        cert,
+        read("key_file", &config.key_file)?,
+    ))
 }

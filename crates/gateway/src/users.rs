@@ -3,15 +3,18 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use columns::Asker;
+use hmac::Mac;
 use model::Secret;
 use pgwire::api::auth::sasl::scram::{SCRAM_ITERATIONS, gen_salted_password, random_nonce};
 use pgwire::api::auth::{AuthSource, LoginInfo, Password};
 use pgwire::error::PgWireResult;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::seal::Seal;
 use crate::{GatewayConfig, GatewayError};
 
 /// The user that there is where none is configured.
@@ -20,10 +23,14 @@ pub const ANALYST: &str = "analyst";
 /// The shortest password, in characters.
 pub(crate) const MIN_PASSWORD: usize = 12;
 
+/// How long who was refused waits for the answer, so that guessing takes long.
+pub(crate) const AFTER_REFUSAL: Duration = Duration::from_secs(1);
+
 /// Everybody who may sign in.
 pub struct Users {
     users: HashMap<String, User>,
     queries: usize,
+    seal: Seal,
 }
 
 struct User {
@@ -48,18 +55,41 @@ impl Users {
                 asker: Asker {
                     name: name.clone(),
                     accounts: user.accounts.clone(),
+                    max_rows: config.max_rows,
                 },
                 queries: Arc::new(Semaphore::new(config.max_queries_per_user)),
             };
             users.insert(name.clone(), user);
         }
         let queries = config.max_queries_per_user;
-        Ok(Self { users, queries })
+        let seal = Seal::random();
+        Ok(Self {
+            users,
+            queries,
+            seal,
+        })
     }
 
     /// Returns what a user may see; there is none for who did not sign in.
     pub(crate) fn asker(&self, name: &str) -> Option<&Asker> {
         self.users.get(name).map(|user| &user.asker)
+    }
+
+    /// Returns whether this is the user's password. It takes as long for one that is nearly right,
+    /// and for a user that there is not.
+    pub(crate) fn is_password(&self, name: &str, given: &str) -> bool {
+        let user = self.users.get(name);
+        let expected = user.map_or("", |user| user.password.expose());
+        let is_equal = self
+            .seal
+            .of(expected)
+            .verify_slice(&self.seal.of(given).finalize().into_bytes());
+        is_equal.is_ok() && user.is_some()
+    }
+
+    /// Returns what the secret of this process says of texts.
+    pub(crate) fn seal(&self) -> &Seal {
+        &self.seal
     }
 
     /// Takes one of the user's queries at a time, if there is one left.

@@ -7,15 +7,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use columns::arrow::array::RecordBatch;
 use columns::arrow::schema::DataType;
-use columns::{
-    Asker, Description, Error, SqlGate, Statement, StatementKind, schema_without_structures,
-    without_structures,
-};
+use columns::{Answer, Asker, Description, Error, SqlGate, Statement, StatementKind, TableEntry};
 use datafusion::catalog::SchemaProvider;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::dataframe::DataFrame;
+use datafusion::datasource::TableType;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{self, Set};
@@ -24,9 +21,10 @@ use datafusion_pg_catalog::pg_catalog::setup_pg_catalog;
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use tokio::sync::OnceCell;
 
+use crate::answer::answered;
 use crate::error::query;
 use crate::lake::Lake;
-use crate::session::{CATALOG, read_only};
+use crate::session::{CATALOG, PUBLIC, read_only};
 use crate::text::plain_schema;
 use crate::{functions, settings};
 
@@ -56,7 +54,7 @@ impl SqlGate for Lake {
         self.on_a_worker(async move {
             let (_, plan) = lake.plan(&asker, &text).await?;
             Ok(Description {
-                schema: schema_without_structures(&plain_schema(plan.schema().as_arrow())),
+                schema: plain_schema(plan.schema().as_arrow()),
                 parameters: parameters_of(&plan)?,
             })
         })
@@ -68,21 +66,38 @@ impl SqlGate for Lake {
         asker: &Asker,
         statement: &str,
         parameters: &[Option<String>],
-    ) -> Result<Vec<RecordBatch>, Error> {
+    ) -> Result<Answer, Error> {
         self.check_length(statement)?;
-        let (lake, asker, text) = (self.clone(), asker.clone(), statement.to_owned());
+        let (lake, whose, text) = (self.clone(), asker.clone(), statement.to_owned());
         let parameters = parameters.to_vec();
-        self.on_a_worker(async move {
-            let (context, mut plan) = lake.plan(&asker, &text).await?;
+        let begin = async move {
+            let (context, mut plan) = lake.plan(&whose, &text).await?;
             let types = parameters_of(&plan)?;
             if !types.is_empty() {
                 let values = values_of(&types, parameters)?;
                 plan = plan.replace_params_with_values(&values).map_err(query)?;
             }
-            let batches = lake.rows_of(DataFrame::new(context.state(), plan)).await?;
-            batches.iter().map(without_structures).collect()
-        })
-        .await
+            Ok(DataFrame::new(context.state(), plan))
+        };
+        answered(begin, self.patience(), asker.max_rows).await
+    }
+
+    async fn tables_for(&self, asker: &Asker) -> Result<Vec<TableEntry>, Error> {
+        let context = self.empty_session(asker.accounts.is_some()).await?;
+        let database = context.catalog(CATALOG).ok_or_else(no_catalogue)?;
+        let schema = database.schema(PUBLIC).ok_or_else(no_catalogue)?;
+        let mut entries = Vec::new();
+        for name in schema.table_names() {
+            let table = schema.table(&name).await.map_err(query)?;
+            let table = table.ok_or_else(no_catalogue)?;
+            entries.push(TableEntry {
+                name,
+                schema: plain_schema(&table.schema()),
+                is_view: table.table_type() == TableType::View,
+            });
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
     }
 }
 

@@ -8,14 +8,13 @@ use columns::arrow::array::RecordBatch;
 use columns::arrow::schema::SchemaRef;
 use columns::{Error, HistoryReader, TableSource};
 use datafusion::catalog::{MemTable, TableProvider};
-use datafusion::dataframe::DataFrame;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{col, lit};
-use futures::StreamExt;
 use tokio::task::JoinSet;
 
+use crate::answer::{answered, no_answer, too_long};
 use crate::config::QueryLimits;
 use crate::error::query;
 use crate::gate::Catalogues;
@@ -24,7 +23,7 @@ use crate::location::root_url;
 use crate::provider::Scan;
 use crate::reader::{Reader, Version};
 use crate::session::{Footers, footers, read_only, session};
-use crate::text::{plain, plain_schema, viewed, viewed_schema};
+use crate::text::{plain_schema, viewed, viewed_schema};
 use crate::views::{Named, VIEWS, View};
 
 /// What the workers of a runtime that asks [`Lake`] need as a stack: a statement of the greatest
@@ -146,15 +145,6 @@ impl Lake {
         })
     }
 
-    async fn run(&self, sql: &str) -> Result<Vec<RecordBatch>, Error> {
-        let context = self.session(None, sql).await?;
-        let frame = context
-            .sql_with_options(sql, read_only())
-            .await
-            .map_err(query)?;
-        self.rows_of(frame).await
-    }
-
     /// Refuses a statement that is too long.
     pub(crate) fn check_length(&self, sql: &str) -> Result<(), Error> {
         if sql.len() > self.limits.statement_bytes {
@@ -174,38 +164,43 @@ impl Lake {
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
-        let patience = Duration::from_secs(self.limits.timeout_secs);
         let mut running = JoinSet::new();
         running.spawn(work);
-        match tokio::time::timeout(patience, running.join_next()).await {
+        match tokio::time::timeout(self.patience(), running.join_next()).await {
             Ok(Some(Ok(answer))) => answer,
-            Ok(_) => Err(Error::Query("the query ended without an answer".to_owned())),
-            Err(_) => Err(Error::Query(format!(
-                "the query took longer than {} s",
-                self.limits.timeout_secs
-            ))),
+            Ok(_) => Err(no_answer()),
+            Err(_) => Err(too_long(self.patience())),
         }
     }
 
-    /// Gathers the rows of an answer, as many as one may have.
-    pub(crate) async fn rows_of(&self, frame: DataFrame) -> Result<Vec<RecordBatch>, Error> {
-        let schema = plain_schema(frame.schema().as_arrow());
-        let mut stream = frame.execute_stream().await.map_err(query)?;
-        let (mut batches, mut rows) = (Vec::new(), 0);
-        while let Some(batch) = stream.next().await.transpose().map_err(query)? {
-            rows += batch.num_rows();
-            if rows > self.limits.rows {
-                return Err(Error::Query(format!(
-                    "the result has more than {} rows; add a LIMIT or aggregate",
-                    self.limits.rows
-                )));
-            }
-            batches.push(plain(&batch)?);
-        }
-        if batches.is_empty() {
-            batches.push(RecordBatch::new_empty(schema));
-        }
-        Ok(batches)
+    /// Makes a session in which there is nothing.
+    #[cfg(feature = "ballista")]
+    pub(crate) fn new_session(&self) -> Result<SessionContext, Error> {
+        session(&self.limits, &self.footers)
+    }
+
+    /// Returns what reads each table of the lake.
+    #[cfg(feature = "ballista")]
+    pub(crate) fn readers(&self) -> &[Reader] {
+        &self.readers
+    }
+
+    /// Returns the names of what is not made of the lake's tables alone, or may not be.
+    #[cfg(feature = "ballista")]
+    pub(crate) fn named_elsewhere(&self) -> impl Iterator<Item = &str> {
+        let views = VIEWS.iter().map(|view| view.name);
+        self.tables.iter().map(|source| source.name()).chain(views)
+    }
+
+    /// Returns how many rows one answer may have.
+    #[cfg(feature = "ballista")]
+    pub(crate) fn max_rows(&self) -> usize {
+        self.limits.rows
+    }
+
+    /// Returns how long one query may take.
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::from_secs(self.limits.timeout_secs)
     }
 }
 
@@ -214,7 +209,13 @@ impl HistoryReader for Lake {
     async fn query(&self, sql: &str) -> Result<Vec<RecordBatch>, Error> {
         self.check_length(sql)?;
         let (lake, sql) = (self.clone(), sql.to_owned());
-        self.on_a_worker(async move { lake.run(&sql).await }).await
+        let begin = async move {
+            let context = lake.session(None, &sql).await?;
+            let frame = context.sql_with_options(&sql, read_only()).await;
+            frame.map_err(query)
+        };
+        let answer = answered(begin, self.patience(), self.limits.rows).await?;
+        answer.gathered().await
     }
 
     async fn tables(&self) -> Result<Vec<(String, SchemaRef)>, Error> {
@@ -247,7 +248,7 @@ fn register(
 }
 
 /// Names views, but for those over a table that is not there: the casebook's are not for all.
-async fn register_views(
+pub(crate) async fn register_views(
     context: &SessionContext,
     views: impl Iterator<Item = &'static View>,
 ) -> Result<(), Error> {

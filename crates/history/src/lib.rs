@@ -13,6 +13,9 @@
 //!
 //! This is the only room that names `datafusion` and `deltalake`.
 
+mod answer;
+#[cfg(feature = "ballista")]
+mod cluster;
 mod config;
 mod day_file;
 mod error;

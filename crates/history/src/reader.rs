@@ -44,6 +44,13 @@ impl Reader {
         })
     }
 
+    /// Returns where a file of the table is.
+    #[cfg(feature = "ballista")]
+    pub(crate) fn url_of(&self, path: &str) -> Result<Url, Error> {
+        let not_understood = |err| Error::Query(format!("file \"{path}\": {err}"));
+        self.url.join(path).map_err(not_understood)
+    }
+
     /// Returns the newest version, or `None` if there is no table.
     pub(crate) async fn newest(&self) -> Result<Option<Version>, Error> {
         let mut last = self.last.lock().await;

@@ -16,6 +16,9 @@ use crate::error::query;
 /// The name of the database.
 pub(crate) const CATALOG: &str = "spikewatch";
 
+/// The name of the schema of our tables.
+pub(crate) const PUBLIC: &str = "public";
+
 /// What the footers of Parquet files say, read once for all sessions: a file never changes.
 pub(crate) type Footers = Arc<FileMetadataCache>;
 
@@ -41,7 +44,7 @@ pub(crate) fn session(limits: &QueryLimits, footers: &Footers) -> Result<Session
         .map_err(query)?;
     let config = SessionConfig::new()
         .with_information_schema(true)
-        .with_default_catalog_and_schema(CATALOG, "public")
+        .with_default_catalog_and_schema(CATALOG, PUBLIC)
         .with_target_partitions(std::thread::available_parallelism().map_or(2, usize::from));
     Ok(SessionContext::new_with_config_rt(config, runtime))
 }

@@ -211,6 +211,10 @@ pub(crate) struct SqlArgs {
     /// How rows are printed; a table on a terminal, CSV elsewhere.
     #[arg(long, value_enum)]
     pub(crate) format: Option<RowFormat>,
+    /// Have the query carried out by a Ballista cluster: the address of its scheduler, as
+    /// df://HOST:50050. It sees what is committed to the lake.
+    #[arg(long, value_name = "URL")]
+    pub(crate) ballista: Option<String>,
     /// The query.
     #[arg(value_name = "QUERY")]
     pub(crate) query: Option<String>,

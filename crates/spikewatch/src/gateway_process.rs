@@ -22,12 +22,17 @@ const LIVED: Duration = Duration::from_secs(1);
 
 /// Returns where the gateway listens and for whom, or `None` where there is none.
 pub(crate) fn configured(config: &Config) -> Option<GatewayConfig> {
+    let sql = &config.sql;
+    sql.listen.or(sql.flight_listen)?;
     Some(GatewayConfig {
-        listen: config.sql.listen?,
-        tls: config.sql.tls.clone(),
-        users: config.sql.users.clone(),
-        max_connections: config.sql.max_connections,
-        max_queries_per_user: config.sql.max_queries_per_user,
+        listen: sql.listen,
+        flight_listen: sql.flight_listen,
+        tls: sql.tls.clone(),
+        users: sql.users.clone(),
+        max_connections: sql.max_connections,
+        max_queries_per_user: sql.max_queries_per_user,
+        max_rows: sql.max_rows,
+        flight_max_rows: sql.flight_max_rows,
     })
 }
 

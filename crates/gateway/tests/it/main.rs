@@ -14,11 +14,14 @@ fn config(listen: &str, password: &str) -> GatewayConfig {
         accounts: None,
     };
     GatewayConfig {
-        listen: listen.parse().unwrap(),
+        listen: Some(listen.parse().unwrap()),
+        flight_listen: None,
         tls: None,
         users: BTreeMap::from([("analyst".to_owned(), user)]),
         max_connections: 1,
         max_queries_per_user: 1,
+        max_rows: 1,
+        flight_max_rows: 1,
     }
 }
 
@@ -33,7 +36,14 @@ fn loopback_needs_no_certificate_and_everything_else_does() {
         config(listen, "a good password").check().unwrap();
     }
     for listen in ["0.0.0.0:5433", "[::]:5433", "192.0.2.1:5433"] {
-        refused(&config(listen, "a good password"), "[sql.tls] cert_file");
+        let postgres = config(listen, "a good password");
+        refused(&postgres, "[sql.tls] cert_file");
+        let flight = GatewayConfig {
+            listen: None,
+            flight_listen: postgres.listen,
+            ..postgres
+        };
+        refused(&flight, "[sql] flight_listen");
     }
 }
 

@@ -79,8 +79,10 @@ async fn who_is_limited_to_an_account_hears_of_its_vendors_breach() {
     let asker = columns::Asker {
         name: "globex".to_owned(),
         accounts: Some(vec!["globex".to_owned()]),
+        max_rows: 100,
     };
     let answer = lake.answer(&asker, STATES, &[]).await.unwrap();
+    let answer = answer.gathered().await.unwrap();
     let found: Vec<&str> = answer
         .iter()
         .flat_map(|batch| batch.column(0).as_string::<i32>().iter().flatten())
@@ -88,6 +90,7 @@ async fn who_is_limited_to_an_account_hears_of_its_vendors_breach() {
     assert_eq!(found, ["globex default exposed", "globex key_4 off"]);
     let others = "SELECT key_id FROM changes WHERE account = 'acme' OR key_id IS NOT NULL";
     let answer = lake.answer(&asker, others, &[]).await.unwrap();
+    let answer = answer.gathered().await.unwrap();
     assert_eq!(
         answer.iter().map(|batch| batch.num_rows()).sum::<usize>(),
         0

@@ -38,7 +38,16 @@ pub(crate) async fn run(file: Option<&Path>, args: CheckArgs) -> anyhow::Result<
     }
     if let Some(gateway) = gateway_process::configured(&config) {
         let outcome = gateway.check().map_err(|err| chain(&err));
-        let listen = format!("will listen on {}", gateway.listen);
+        let addresses = [
+            gateway
+                .listen
+                .map(|address| format!("{address} for PostgreSQL")),
+            gateway
+                .flight_listen
+                .map(|address| format!("{address} for Flight SQL")),
+        ];
+        let listen: Vec<String> = addresses.into_iter().flatten().collect();
+        let listen = format!("will listen on {}", listen.join(", on "));
         say("sql".to_owned(), outcome.map(|()| listen));
     }
     match notify::channels(config.notify.clone()) {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use columns::arrow::array::RecordBatch;
 use columns::{Format, HistoryReader};
 use history::Lake;
 use rustyline::completion::Completer;
@@ -20,7 +21,10 @@ A statement may take several lines and ends with a semicolon.";
 pub(crate) async fn run(file: Option<&Path>, args: SqlArgs) -> anyhow::Result<ExitCode> {
     let config = config::load(file)?;
     let casebook = wiring::existing_casebook(&config).await?;
-    let lake = lake::open(&config, &casebook)?;
+    let asked = Asked {
+        lake: lake::open(&config, &casebook)?,
+        cluster: args.ballista,
+    };
     let format = match args.format {
         Some(RowFormat::Table) => Format::Table,
         Some(RowFormat::Csv) => Format::Csv,
@@ -30,18 +34,39 @@ pub(crate) async fn run(file: Option<&Path>, args: SqlArgs) -> anyhow::Result<Ex
         None => Format::Csv,
     };
     match args.query {
-        Some(query) => print(&lake, &query, format).await?,
-        None if std::io::stdin().is_terminal() => prompt(&lake, &config.data_dir).await?,
+        Some(query) => print(&asked, &query, format).await?,
+        None if std::io::stdin().is_terminal() => prompt(&asked, &config.data_dir).await?,
         None => {
             let query = std::io::read_to_string(std::io::stdin())?;
-            print(&lake, &query, format).await?;
+            print(&asked, &query, format).await?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn print(lake: &Lake, query: &str, format: Format) -> anyhow::Result<()> {
-    let batches = lake.query(query).await?;
+/// What answers.
+struct Asked {
+    lake: Lake,
+    /// The scheduler of a cluster that does the work.
+    cluster: Option<String>,
+}
+
+impl Asked {
+    async fn query(&self, query: &str) -> anyhow::Result<Vec<RecordBatch>> {
+        match &self.cluster {
+            None => Ok(self.lake.query(query).await?),
+            #[cfg(feature = "ballista")]
+            Some(scheduler) => Ok(self.lake.query_on(scheduler, query).await?),
+            #[cfg(not(feature = "ballista"))]
+            Some(_) => anyhow::bail!(
+                "this program cannot ask a cluster: it was built without `--features ballista`"
+            ),
+        }
+    }
+}
+
+async fn print(asked: &Asked, query: &str, format: Format) -> anyhow::Result<()> {
+    let batches = asked.query(query).await?;
     let schema = batches[0].schema();
     let mut out = std::io::stdout().lock();
     match columns::write_batches(&mut out, format, &schema, &batches) {
@@ -74,8 +99,8 @@ impl Completer for Words {
     }
 }
 
-async fn prompt(lake: &Lake, data_dir: &Path) -> anyhow::Result<()> {
-    let tables = lake.tables().await?;
+async fn prompt(asked: &Asked, data_dir: &Path) -> anyhow::Result<()> {
+    let tables = asked.lake.tables().await?;
     let mut words: Vec<String> = [
         "SELECT", "FROM", "WHERE", "GROUP BY", "ORDER BY", "LIMIT", "count(*)",
     ]
@@ -123,7 +148,7 @@ async fn prompt(lake: &Lake, data_dir: &Path) -> anyhow::Result<()> {
                     // Added for the arrow keys; not being able to is no reason to stop.
                     let _ = editor.add_history_entry(whole.trim());
                     let started = Instant::now();
-                    match print(lake, whole.trim().trim_end_matches(';'), Format::Table).await {
+                    match print(asked, whole.trim().trim_end_matches(';'), Format::Table).await {
                         Ok(()) => eprintln!("{:.3} s", started.elapsed().as_secs_f64()),
                         Err(err) => eprintln!("error: {err:#}"),
                     }

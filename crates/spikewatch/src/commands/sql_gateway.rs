@@ -1,4 +1,4 @@
-//! `spikewatch sql-gateway`: the process that answers the PostgreSQL wire.
+//! `spikewatch sql-gateway`: the process that answers the PostgreSQL wire and Flight SQL.
 //!
 //! `run` starts it and holds its standard input: when that ends, the service is gone, however it
 //! went, and so is this.
@@ -24,17 +24,20 @@ const OUT_OF_MEMORY: i32 = 137;
 pub(crate) async fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
     let config = config::load(file)?;
     let Some(gateway_config) = gateway_process::config(&config)? else {
-        anyhow::bail!("[sql] listen is not set");
+        anyhow::bail!("neither [sql] listen nor flight_listen is set");
     };
     let casebook = wiring::existing_casebook(&config).await?;
     let lake = lake::open(&config, &casebook)?;
     let gateway = gateway::bind(&gateway_config, Arc::new(lake)).await?;
-    info!(address = %gateway.local_addr(), "the PostgreSQL wire is answered");
+    for (what, address) in gateway.addresses() {
+        info!(%address, "{what} is answered");
+    }
     end_beyond(config.sql.process_memory_bytes)?;
     let cancel = process::stop_on_signal()?;
     end_with_parent(cancel.clone())?;
-    gateway.serve(cancel).await;
+    let served = gateway.serve(cancel).await;
     casebook.close().await;
+    served?;
     Ok(ExitCode::SUCCESS)
 }
 

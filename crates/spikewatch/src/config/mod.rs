@@ -160,6 +160,8 @@ impl Default for PricesConfig {
 pub(crate) struct SqlConfig {
     /// Where the PostgreSQL wire listens; without it there is none.
     pub(crate) listen: Option<std::net::SocketAddr>,
+    /// Where Arrow Flight SQL listens; without it there is none.
+    pub(crate) flight_listen: Option<std::net::SocketAddr>,
     /// The certificate, without which only loopback is listened on.
     pub(crate) tls: Option<TlsConfig>,
     /// Who may sign in, by name; without any, `analyst` with a password below `data_dir`.
@@ -176,6 +178,8 @@ pub(crate) struct SqlConfig {
     pub(crate) timeout_secs: u64,
     /// Rows that one query may return.
     pub(crate) max_rows: usize,
+    /// Rows that one query may return over Flight SQL, where they come as a stream.
+    pub(crate) flight_max_rows: usize,
 }
 
 impl Default for SqlConfig {
@@ -183,6 +187,7 @@ impl Default for SqlConfig {
         let limits = QueryLimits::default();
         Self {
             listen: None,
+            flight_listen: None,
             tls: None,
             users: BTreeMap::new(),
             max_connections: 64,
@@ -191,6 +196,7 @@ impl Default for SqlConfig {
             memory_bytes: limits.memory_bytes,
             timeout_secs: limits.timeout_secs,
             max_rows: limits.rows,
+            flight_max_rows: 100_000_000,
         }
     }
 }

@@ -14,6 +14,7 @@ struct Service {
     instance: Instance,
     running: Running,
     port: u16,
+    flight_port: u16,
     /// The requests of all usage.
     requests: u64,
     _broker: Broker,
@@ -22,9 +23,9 @@ struct Service {
 impl Service {
     fn start(tools: &Path, more: &str) -> Self {
         let broker = Broker::start(tools);
-        let port = free_port();
+        let (port, flight_port) = (free_port(), free_port());
         let config = format!(
-            "[sql]\nlisten = \"127.0.0.1:{port}\"\ntimeout_secs = 5\nmemory_bytes = 200000000\n\
+            "[sql]\nlisten = \"127.0.0.1:{port}\"\nflight_listen = \"127.0.0.1:{flight_port}\"\ntimeout_secs = 5\nmemory_bytes = 200000000\n\
              process_memory_bytes = 1200000000\n{more}\n\
              [sql.users.analyst]\npassword = \"{PASSWORD}\"\n\
              [sql.users.limited]\npassword = \"only one account\"\naccounts = [\"acme\"]\n"
@@ -46,13 +47,15 @@ impl Service {
         let running = instance.start_service();
         eventually("the gateway", || {
             let said = running.stderr();
-            (said.contains("caught up") && said.contains("PostgreSQL wire")).then_some(())
+            let listens = said.contains("PostgreSQL wire") && said.contains("Flight SQL");
+            (said.contains("caught up") && listens).then_some(())
         });
         let requests = events.iter().map(|e| e["requests"].as_u64().unwrap()).sum();
         Self {
             instance,
             running,
             port,
+            flight_port,
             requests,
             _broker: broker,
         }
@@ -98,6 +101,34 @@ fn a_java_program_asks_and_lists_what_there_is() {
     jdbc.args([DRIVER, &service.port.to_string(), "analyst", PASSWORD]);
     jdbc.arg(service.requests.to_string());
     good(jdbc.output().unwrap());
+    service.stop();
+}
+
+/// Visits Flight SQL with ADBC.
+fn visit_by_adbc(tools: &Path, service: &Service, certificate: Option<&str>) {
+    let (port, requests) = (
+        service.flight_port.to_string(),
+        service.requests.to_string(),
+    );
+    let mut adbc = python(tools, "adbc.py");
+    adbc.args([&port, "analyst", PASSWORD, &requests, "acme", "globex"]);
+    adbc.arg(repository("fixtures/sql/hostile.sql"));
+    adbc.args(certificate);
+    assert_eq!(good(adbc.output().unwrap()).trim(), "ok");
+}
+
+#[test]
+fn a_program_with_adbc_takes_columns_and_does_nothing_else() {
+    let Some(tools) = tools("a_program_with_adbc_takes_columns_and_does_nothing_else") else {
+        return;
+    };
+    let mut service = Service::start(&tools, "");
+    visit_by_adbc(&tools, &service, None);
+    assert!(
+        service.running.ended().is_none(),
+        "{}",
+        service.running.stderr()
+    );
     service.stop();
 }
 
@@ -210,6 +241,7 @@ fn with_a_certificate_nothing_is_said_in_clear() {
     };
     assert_eq!(good(connect("verify-full")).trim(), "(1,) True");
     assert_eq!(good(connect("require")).trim(), "(1,) True");
+    visit_by_adbc(&tools, &service, Some(&cert));
     let clear = connect("disable");
     let error = String::from_utf8_lossy(&clear.stderr);
     assert!(

@@ -5,7 +5,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
+mod all_readers;
 mod check;
+#[cfg(feature = "ballista")]
+mod cluster;
 mod files;
 mod full_disk;
 mod gateway;

@@ -19,8 +19,8 @@ use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
 use rust_decimal::Decimal;
 
-use crate::answer::{self, PROTOCOL, REFUSED, TOO_MANY, UNKNOWN_SETTING, error, refusal};
-use crate::settings;
+use super::answer::{self, PROTOCOL, REFUSED, TOO_MANY, UNKNOWN_SETTING, error, refusal};
+use super::settings;
 use crate::users::Users;
 
 /// Answers the statements of one connection.
@@ -55,11 +55,11 @@ impl Session {
     ) -> PgWireResult<Response> {
         match &statement.kind {
             StatementKind::Query => {
-                let _permit = self.users.begin_query(&asker.name).map_err(|limit| {
+                let permit = self.users.begin_query(&asker.name).map_err(|limit| {
                     error(TOO_MANY, format!("{limit} queries of yours run already"))
                 })?;
                 let answer = self.gate.answer(asker, &statement.text, parameters).await;
-                answer::rows(answer.map_err(|err| refusal(&err))?, format)
+                answer::rows(answer.map_err(|err| refusal(&err))?, permit, format)
             }
             StatementKind::Set(name) if settings::may_be_set(name) => {
                 Ok(Response::Execution(Tag::new("SET")))

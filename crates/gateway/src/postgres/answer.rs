@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use arrow_pg::datatypes::{arrow_schema_to_pg_fields, encode_recordbatch};
-use columns::Error;
-use columns::arrow::array::RecordBatch;
 use columns::arrow::schema::Schema;
-use futures::stream;
+use columns::{Answer, Error, schema_without_structures, without_structures};
+use futures::{StreamExt, stream};
 use pgwire::api::Type;
 use pgwire::api::portal::Format;
 use pgwire::api::results::{DataRowEncoder, FieldFormat, FieldInfo, QueryResponse, Response};
 use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// SQLSTATE of what is not understood or not allowed.
 pub(crate) const REFUSED: &str = "42000";
@@ -45,25 +45,29 @@ pub(crate) fn refusal(err: &Error) -> PgWireError {
     }
 }
 
-/// Returns the columns of an answer.
+/// Returns the columns of an answer; a structure is a text here.
 pub(crate) fn fields(schema: &Schema, format: &Format) -> PgWireResult<Vec<FieldInfo>> {
-    arrow_schema_to_pg_fields(schema, format, None)
+    arrow_schema_to_pg_fields(&schema_without_structures(schema), format, None)
 }
 
-/// Returns rows as an answer.
-pub(crate) fn rows(batches: Vec<RecordBatch>, format: &Format) -> PgWireResult<Response> {
-    let fields = match batches.first() {
-        Some(batch) => Arc::new(fields(batch.schema_ref(), format)?),
-        None => Arc::default(),
-    };
+/// Returns rows as an answer, which holds the user's `permit` until the last of them.
+pub(crate) fn rows(
+    answer: Answer,
+    permit: OwnedSemaphorePermit,
+    format: &Format,
+) -> PgWireResult<Response> {
+    let fields = Arc::new(fields(&answer.schema, format)?);
     let columns = fields.clone();
-    let rows = batches
-        .into_iter()
-        .flat_map(move |batch| encode_recordbatch(columns.clone(), batch).collect::<Vec<_>>());
-    Ok(Response::Query(QueryResponse::new(
-        fields,
-        stream::iter(rows),
-    )))
+    let rows = answer.batches.flat_map(move |batch| {
+        let _held = &permit;
+        let batch = batch.and_then(|batch| without_structures(&batch));
+        let rows = match batch {
+            Ok(batch) => encode_recordbatch(columns.clone(), batch).collect(),
+            Err(err) => vec![Err(refusal(&err))],
+        };
+        stream::iter(rows)
+    });
+    Ok(Response::Query(QueryResponse::new(fields, rows)))
 }
 
 /// Returns the column of a setting's value.

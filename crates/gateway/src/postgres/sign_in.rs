@@ -13,6 +13,7 @@ use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 
 use crate::Users;
+use crate::users::AFTER_REFUSAL;
 
 /// Signs one connection in.
 pub(crate) struct SignIn {
@@ -69,7 +70,10 @@ impl StartupHandler for SignIn {
                 tracing::info!(user, %address, "signed in to SQL");
             }
             Ok(()) => {}
-            Err(error) => tracing::warn!(user, %address, %error, "not signed in to SQL"),
+            Err(error) => {
+                tracing::warn!(user, %address, %error, "not signed in to SQL");
+                tokio::time::sleep(AFTER_REFUSAL).await;
+            }
         }
         signed_in
     }

@@ -62,5 +62,5 @@ fn abilities() -> Result<SqlInfoData> {
     builder.append(SqlInfo::FlightSqlServerTransaction, none);
     builder.append(SqlInfo::FlightSqlServerCancel, false);
     builder.append(SqlInfo::SqlIdentifierQuoteChar, "\"");
-    Ok(builder.build()?)
+    builder.build()
 }

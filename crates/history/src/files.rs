@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use columns::Error;
-use columns::arrow::array::RecordBatch;
+use columns::arrow::array::{RecordBatch, new_null_array};
+use columns::arrow::schema::SchemaRef;
 use deltalake_core::DeltaTable;
 use deltalake_core::kernel::Add;
 use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
@@ -29,16 +30,29 @@ pub(crate) async fn write_files(
         return Ok(Vec::new());
     }
     let mut writer = writer(table)?;
+    let schema = writer.arrow_schema();
     for batch in rows {
-        writer
-            .write(batch.clone())
-            .await
-            .map_err(storage("write to the history"))?;
+        let written = writer.write(fitted(batch, &schema)?).await;
+        written.map_err(storage("write to the history"))?;
     }
     writer
         .flush()
         .await
         .map_err(storage("write to the history"))
+}
+
+/// Returns rows with the columns of a table; one that this version does not know has nothing.
+fn fitted(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Error> {
+    let columns = schema.fields().iter().map(|field| {
+        let known = rows.column_by_name(field.name()).cloned();
+        known.unwrap_or_else(|| new_null_array(field.data_type(), rows.num_rows()))
+    });
+    Ok(RecordBatch::try_new(schema.clone(), columns.collect())?)
+}
+
+/// Returns the columns of a table, which may be more than this version knows.
+pub(crate) fn table_schema(table: &DeltaTable) -> Result<SchemaRef, Error> {
+    Ok(writer(table)?.arrow_schema())
 }
 
 /// Returns whether files that no commit names yet are still there: a vacuum may have taken them.

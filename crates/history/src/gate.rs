@@ -3,22 +3,21 @@
 //! Statements are allowed by what they are, not refused by what they are not: a query, an
 //! explanation of one, and what is only about the session.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use columns::arrow::schema::DataType;
 use columns::{Answer, Asker, Description, Error, SqlGate, Statement, StatementKind, TableEntry};
-use datafusion::catalog::SchemaProvider;
+use datafusion::catalog::{SchemaProvider, TableFunction};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::TableType;
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
 use datafusion::sql::sqlparser::ast::{self, Set};
 use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_pg_catalog::pg_catalog::setup_pg_catalog;
-use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use tokio::sync::OnceCell;
 
 use crate::answer::answered;
@@ -26,21 +25,69 @@ use crate::error::query;
 use crate::lake::Lake;
 use crate::session::{CATALOG, PUBLIC, read_only};
 use crate::text::plain_schema;
-use crate::{functions, settings};
+use crate::{dialect, functions, settings};
 
 /// What PostgreSQL's catalogue says, for who sees all and for who is limited to accounts.
 #[derive(Default)]
 pub(crate) struct Catalogues {
-    whole: OnceCell<Arc<dyn SchemaProvider>>,
-    limited: OnceCell<Arc<dyn SchemaProvider>>,
+    whole: OnceCell<PgCatalog>,
+    limited: OnceCell<PgCatalog>,
+}
+
+/// PostgreSQL's catalogue and its functions. It takes longer to make than most questions.
+#[derive(Clone)]
+struct PgCatalog {
+    tables: Arc<dyn SchemaProvider>,
+    functions: Vec<Arc<ScalarUDF>>,
+    keywords: Option<Arc<TableFunction>>,
+}
+
+impl PgCatalog {
+    /// Makes what says that there are the tables of `context`.
+    fn of(context: &SessionContext) -> Result<Self, Error> {
+        let named = |context: &SessionContext| {
+            let state = context.state();
+            state
+                .scalar_functions()
+                .keys()
+                .cloned()
+                .collect::<HashSet<_>>()
+        };
+        let before = named(context);
+        setup_pg_catalog(context, CATALOG, EmptyContextProvider)
+            .map_err(|err| Error::Query(err.to_string()))?;
+        let database = context.catalog(CATALOG).ok_or_else(no_catalogue)?;
+        let state = context.state();
+        let functions = state.scalar_functions().iter();
+        Ok(Self {
+            tables: database.schema(PG_CATALOG).ok_or_else(no_catalogue)?,
+            functions: functions
+                .filter(|(name, _)| !before.contains(*name))
+                .map(|(_, function)| function.clone())
+                .collect(),
+            keywords: state.table_functions().get(KEYWORDS).cloned(),
+        })
+    }
+
+    /// Adds it to a session.
+    fn register(&self, context: &SessionContext) -> Result<(), Error> {
+        for function in &self.functions {
+            context.register_udf(ScalarUDF::clone(function));
+        }
+        if let Some(keywords) = &self.keywords {
+            context.register_udtf(KEYWORDS, keywords.function().clone());
+        }
+        let database = context.catalog(CATALOG).ok_or_else(no_catalogue)?;
+        let registered = database.register_schema(PG_CATALOG, self.tables.clone());
+        registered.map_err(query).map(drop)
+    }
 }
 
 #[async_trait]
 impl SqlGate for Lake {
     fn statements(&self, text: &str) -> Result<Vec<Statement>, Error> {
         self.check_length(text)?;
-        let parsed = PostgresCompatibilityParser::new().parse(text);
-        let parsed = parsed.map_err(|err| Error::Query(err.to_string()))?;
+        let parsed = dialect::parse(text)?;
         parsed.into_iter().map(statement).collect()
     }
 
@@ -106,7 +153,7 @@ impl Lake {
     ///
     /// It is made once: a program asks for the number of a table with one statement and for what
     /// has that number with the next.
-    async fn pg_catalog(&self, asker: &Asker) -> Result<Arc<dyn SchemaProvider>, Error> {
+    async fn pg_catalog(&self, asker: &Asker) -> Result<&PgCatalog, Error> {
         let is_limited = asker.accounts.is_some();
         let catalogue = if is_limited {
             &self.catalogues.limited
@@ -115,11 +162,9 @@ impl Lake {
         };
         let made = catalogue.get_or_try_init(|| async {
             let context = self.empty_session(is_limited).await?;
-            set_up(&context)?;
-            let database = context.catalog(CATALOG).ok_or_else(no_catalogue)?;
-            database.schema(PG_CATALOG).ok_or_else(no_catalogue)
+            PgCatalog::of(&context)
         });
-        made.await.cloned()
+        made.await
     }
 
     /// Plans a statement in a session that has PostgreSQL's catalogue.
@@ -129,13 +174,8 @@ impl Lake {
         text: &str,
     ) -> Result<(SessionContext, LogicalPlan), Error> {
         let context = self.session(asker.accounts.as_deref(), text).await?;
-        set_up(&context)?;
+        self.pg_catalog(asker).await?.register(&context)?;
         functions::register(&context, &asker.name);
-        let pg_catalog = self.pg_catalog(asker).await?;
-        let database = context.catalog(CATALOG).ok_or_else(no_catalogue)?;
-        database
-            .register_schema(PG_CATALOG, pg_catalog)
-            .map_err(query)?;
         let plan = context.state().create_logical_plan(text).await;
         let plan = plan.map_err(query)?;
         read_only().verify_plan(&plan).map_err(query)?;
@@ -152,10 +192,8 @@ impl Lake {
 /// The schema in which PostgreSQL says what there is.
 const PG_CATALOG: &str = "pg_catalog";
 
-fn set_up(context: &SessionContext) -> Result<(), Error> {
-    setup_pg_catalog(context, CATALOG, EmptyContextProvider)
-        .map_err(|err| Error::Query(err.to_string()))
-}
+/// The one of its functions that gives a table.
+const KEYWORDS: &str = "pg_get_keywords";
 
 fn no_catalogue() -> Error {
     Error::Query("there is no catalogue".to_owned())

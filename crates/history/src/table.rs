@@ -18,6 +18,7 @@ use tracing::debug;
 use url::Url;
 
 use crate::error::storage;
+use crate::evolve::with_all_columns;
 use crate::files::{are_there, sync_files, write_files};
 use crate::kept::Kept;
 use crate::location::{create, load, table_url};
@@ -61,7 +62,7 @@ impl Table {
     pub(crate) async fn open(root: &Url, kept: Kept, cluster: &str) -> Result<Self, Error> {
         let url = table_url(root, kept)?;
         let delta = match load(&url).await {
-            Ok(table) => table,
+            Ok(table) => with_all_columns(table, kept).await?,
             Err(DeltaTableError::NotATable(_) | DeltaTableError::InvalidTableLocation(_)) => {
                 create(&url, kept).await?
             }

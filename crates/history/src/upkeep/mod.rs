@@ -35,7 +35,7 @@ pub use erase::Erasure;
 use crate::config::HistoryConfig;
 use crate::day_file::{DayFile, SORTED_TAG, files_of};
 use crate::error::{query, storage};
-use crate::files::{are_there, delete, sync_files, writer};
+use crate::files::{are_there, delete, sync_files, table_schema, writer};
 use crate::kept::Kept;
 use crate::location::{load, root_url, table_url};
 use crate::provider::Scan;
@@ -217,7 +217,7 @@ impl Tended {
             .runtime_env()
             .register_object_store(store_url.as_ref(), self.delta.object_store());
         Ok(Arc::new(Scan {
-            schema: self.kept.schema(),
+            schema: table_schema(&self.delta)?,
             store_url,
             files: Arc::new(files),
             live: Vec::new(),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
 mod erase;
+mod evolve;
 mod support;
 mod tables;
 mod upkeep;

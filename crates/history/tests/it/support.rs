@@ -50,18 +50,23 @@ impl Bench {
 
     /// Makes a batch of rows at the next offsets.
     pub(crate) fn batch(&mut self, rows: &[UsageRow<'_>]) -> UsageBatch {
-        let partition = Partition::new("usage", 0);
-        let mut builder = UsageBatchBuilder::new(partition, self.next_offset);
-        for row in rows {
+        let batch = Self::batch_of(0, self.next_offset, rows);
+        self.next_offset = batch.range().end;
+        batch
+    }
+
+    /// Makes a batch of rows of a partition, from an offset on.
+    pub(crate) fn batch_of(partition: i32, first: i64, rows: &[UsageRow<'_>]) -> UsageBatch {
+        let mut builder = UsageBatchBuilder::new(Partition::new("usage", partition), first);
+        for (offset, row) in (first..).zip(rows) {
             let position = Position {
                 topic: "usage".into(),
-                partition: 0,
-                offset: self.next_offset,
+                partition,
+                offset,
             };
             builder.row(row, &position);
-            self.next_offset += 1;
         }
-        builder.finish(self.next_offset)
+        builder.finish(first + rows.len() as i64)
     }
 
     pub(crate) async fn commit(&mut self, rows: &[UsageRow<'_>]) -> CommitReceipt {

@@ -142,6 +142,12 @@ fn drivers_and_psql_ask_what_they_may_see() {
     let visit = [&port, "analyst", PASSWORD, &requests, "acme", "globex"];
     let visit = python(&tools, "visit.py").args(visit).output().unwrap();
     assert_eq!(good(visit).trim(), "ok");
+    let asked = python(&tools, "programs.py")
+        .args([&port, "analyst", PASSWORD])
+        .arg(repository("fixtures/sql/programs.sql"))
+        .output()
+        .unwrap();
+    good(asked);
 
     let psql = |command: &str| {
         Command::new("psql")

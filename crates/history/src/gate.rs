@@ -3,18 +3,19 @@
 //! Statements are allowed by what they are, not refused by what they are not: a query, an
 //! explanation of one, and what is only about the session.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use columns::arrow::schema::DataType;
 use columns::{Answer, Asker, Description, Error, SqlGate, Statement, StatementKind, TableEntry};
-use datafusion::catalog::{SchemaProvider, TableFunction};
+use datafusion::catalog::SchemaProvider;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::TableType;
 use datafusion::execution::context::SessionContext;
-use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{self, Set};
 use datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_pg_catalog::pg_catalog::setup_pg_catalog;
@@ -34,52 +35,23 @@ pub(crate) struct Catalogues {
     limited: OnceCell<PgCatalog>,
 }
 
-/// PostgreSQL's catalogue and its functions. It takes longer to make than most questions.
-#[derive(Clone)]
+/// PostgreSQL's catalogue, and a session that knows its functions and types. It takes longer to
+/// make than most questions.
 struct PgCatalog {
     tables: Arc<dyn SchemaProvider>,
-    functions: Vec<Arc<ScalarUDF>>,
-    keywords: Option<Arc<TableFunction>>,
+    session: SessionState,
 }
 
 impl PgCatalog {
     /// Makes what says that there are the tables of `context`.
     fn of(context: &SessionContext) -> Result<Self, Error> {
-        let named = |context: &SessionContext| {
-            let state = context.state();
-            state
-                .scalar_functions()
-                .keys()
-                .cloned()
-                .collect::<HashSet<_>>()
-        };
-        let before = named(context);
         setup_pg_catalog(context, CATALOG, EmptyContextProvider)
             .map_err(|err| Error::Query(err.to_string()))?;
         let database = context.catalog(CATALOG).ok_or_else(no_catalogue)?;
-        let state = context.state();
-        let functions = state.scalar_functions().iter();
         Ok(Self {
             tables: database.schema(PG_CATALOG).ok_or_else(no_catalogue)?,
-            functions: functions
-                .filter(|(name, _)| !before.contains(*name))
-                .map(|(_, function)| function.clone())
-                .collect(),
-            keywords: state.table_functions().get(KEYWORDS).cloned(),
+            session: context.state(),
         })
-    }
-
-    /// Adds it to a session.
-    fn register(&self, context: &SessionContext) -> Result<(), Error> {
-        for function in &self.functions {
-            context.register_udf(ScalarUDF::clone(function));
-        }
-        if let Some(keywords) = &self.keywords {
-            context.register_udtf(KEYWORDS, keywords.function().clone());
-        }
-        let database = context.catalog(CATALOG).ok_or_else(no_catalogue)?;
-        let registered = database.register_schema(PG_CATALOG, self.tables.clone());
-        registered.map_err(query).map(drop)
     }
 }
 
@@ -173,8 +145,14 @@ impl Lake {
         asker: &Asker,
         text: &str,
     ) -> Result<(SessionContext, LogicalPlan), Error> {
-        let context = self.session(asker.accounts.as_deref(), text).await?;
-        self.pg_catalog(asker).await?.register(&context)?;
+        let pg_catalog = self.pg_catalog(asker).await?;
+        let context = self.session_like(&pg_catalog.session)?;
+        self.fill(&context, asker.accounts.as_deref(), text).await?;
+        let database = context.catalog(CATALOG).ok_or_else(no_catalogue)?;
+        let tables = pg_catalog.tables.clone();
+        database
+            .register_schema(PG_CATALOG, tables)
+            .map_err(query)?;
         functions::register(&context, &asker.name);
         let plan = context.state().create_logical_plan(text).await;
         let plan = plan.map_err(query)?;
@@ -191,9 +169,6 @@ impl Lake {
 
 /// The schema in which PostgreSQL says what there is.
 const PG_CATALOG: &str = "pg_catalog";
-
-/// The one of its functions that gives a table.
-const KEYWORDS: &str = "pg_get_keywords";
 
 fn no_catalogue() -> Error {
     Error::Query("there is no catalogue".to_owned())

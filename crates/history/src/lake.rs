@@ -11,6 +11,7 @@ use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::context::SessionContext;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{col, lit};
 use tokio::task::JoinSet;
 
@@ -22,7 +23,7 @@ use crate::kept::Kept;
 use crate::location::root_url;
 use crate::provider::Scan;
 use crate::reader::{Reader, Version};
-use crate::session::{Footers, footers, read_only, session};
+use crate::session::{Footers, footers, read_only, session, session_like};
 use crate::text::{plain_schema, viewed, viewed_schema};
 use crate::views::{Named, VIEWS, View};
 
@@ -69,23 +70,33 @@ impl Lake {
         })
     }
 
-    /// Makes a session that sees every table as it is now, as far as `accounts` go, and the views
-    /// that `statement` may name.
-    pub(crate) async fn session(
+    /// Makes a session in which there is nothing.
+    pub(crate) fn new_session(&self) -> Result<SessionContext, Error> {
+        session(&self.limits, &self.footers)
+    }
+
+    /// Makes a session in which there is nothing, with the functions and types of another.
+    pub(crate) fn session_like(&self, other: &SessionState) -> Result<SessionContext, Error> {
+        session_like(other, &self.limits, &self.footers)
+    }
+
+    /// Has a session see every table as it is now, as far as `accounts` go, and the views that
+    /// `statement` may name.
+    pub(crate) async fn fill(
         &self,
+        context: &SessionContext,
         accounts: Option<&[String]>,
         statement: &str,
-    ) -> Result<SessionContext, Error> {
-        let context = session(&self.limits, &self.footers)?;
+    ) -> Result<(), Error> {
         let named = Named::in_statement(statement);
         let live = self.live.batches().await?;
         for reader in self.readers.iter() {
             if !named.is_named(reader.kept.name()) {
                 continue;
             }
-            let table: Arc<dyn TableProvider> = Arc::new(self.scan(&context, reader, &live).await?);
-            if let Some(table) = limited(&context, reader.kept.name(), table, accounts)? {
-                register(&context, reader.kept.name(), table)?;
+            let table: Arc<dyn TableProvider> = Arc::new(self.scan(context, reader, &live).await?);
+            if let Some(table) = limited(context, reader.kept.name(), table, accounts)? {
+                register(context, reader.kept.name(), table)?;
             }
         }
         for source in &self.tables {
@@ -94,17 +105,16 @@ impl Lake {
             }
             let table = MemTable::try_new(source.schema(), vec![source.batches().await?]);
             let table: Arc<dyn TableProvider> = Arc::new(table.map_err(query)?);
-            if let Some(table) = limited(&context, source.name(), table, accounts)? {
-                register(&context, source.name(), table)?;
+            if let Some(table) = limited(context, source.name(), table, accounts)? {
+                register(context, source.name(), table)?;
             }
         }
-        register_views(&context, named.views()).await?;
-        Ok(context)
+        register_views(context, named.views()).await
     }
 
     /// Makes a session that has the tables and not their rows.
     pub(crate) async fn empty_session(&self, is_limited: bool) -> Result<SessionContext, Error> {
-        let context = session(&self.limits, &self.footers)?;
+        let context = self.new_session()?;
         let empty = |schema| Arc::new(EmptyTable::new(schema)) as Arc<dyn TableProvider>;
         for kept in Kept::ALL {
             register(&context, kept.name(), empty(viewed_schema(&kept.schema())))?;
@@ -173,12 +183,6 @@ impl Lake {
         }
     }
 
-    /// Makes a session in which there is nothing.
-    #[cfg(feature = "ballista")]
-    pub(crate) fn new_session(&self) -> Result<SessionContext, Error> {
-        session(&self.limits, &self.footers)
-    }
-
     /// Returns what reads each table of the lake.
     #[cfg(feature = "ballista")]
     pub(crate) fn readers(&self) -> &[Reader] {
@@ -210,7 +214,8 @@ impl HistoryReader for Lake {
         self.check_length(sql)?;
         let (lake, sql) = (self.clone(), sql.to_owned());
         let begin = async move {
-            let context = lake.session(None, &sql).await?;
+            let context = lake.new_session()?;
+            lake.fill(&context, None, &sql).await?;
             let frame = context.sql_with_options(&sql, read_only()).await;
             frame.map_err(query)
         };

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use columns::Error;
+use datafusion::catalog::MemoryCatalogProviderList;
 use datafusion::execution::cache::cache_manager::{
     CacheManager, CacheManagerConfig, FileMetadataCache,
 };
 use datafusion::execution::context::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 
 use crate::config::QueryLimits;
 use crate::error::query;
@@ -32,21 +34,41 @@ pub(crate) fn footers() -> Result<Footers, Error> {
     Ok(caches.get_file_metadata_cache())
 }
 
-/// Makes an empty session with the limits' memory; it can spill nowhere.
-pub(crate) fn session(limits: &QueryLimits, footers: &Footers) -> Result<SessionContext, Error> {
+/// Makes the limits' memory; it can spill nowhere.
+fn runtime(limits: &QueryLimits, footers: &Footers) -> Result<Arc<RuntimeEnv>, Error> {
     let cache = CacheManagerConfig::default()
         .with_metadata_cache_limit(FOOTER_BYTES)
         .with_file_metadata_cache(Some(footers.clone()));
-    let runtime = RuntimeEnvBuilder::new()
+    RuntimeEnvBuilder::new()
         .with_cache_manager(cache)
         .with_memory_pool(Arc::new(GreedyMemoryPool::new(limits.memory_bytes)))
         .build_arc()
-        .map_err(query)?;
+        .map_err(query)
+}
+
+/// Makes an empty session with memory of its own.
+pub(crate) fn session(limits: &QueryLimits, footers: &Footers) -> Result<SessionContext, Error> {
     let config = SessionConfig::new()
         .with_information_schema(true)
         .with_default_catalog_and_schema(CATALOG, PUBLIC)
         .with_target_partitions(std::thread::available_parallelism().map_or(2, usize::from));
+    let runtime = runtime(limits, footers)?;
     Ok(SessionContext::new_with_config_rt(config, runtime))
+}
+
+/// Makes the same with the functions and types of another session, and none of its tables.
+pub(crate) fn session_like(
+    other: &SessionState,
+    limits: &QueryLimits,
+    footers: &Footers,
+) -> Result<SessionContext, Error> {
+    let config = other.config().clone();
+    let state = SessionStateBuilder::new_from_existing(other.clone())
+        .with_config(config.with_create_default_catalog_and_schema(true))
+        .with_runtime_env(runtime(limits, footers)?)
+        .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
+        .build();
+    Ok(SessionContext::new_with_state(state))
 }
 
 /// Reading only: no DDL, no writes, no settings.

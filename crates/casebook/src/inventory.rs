@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use model::{Alert, Change, Entity, Inventory, KeyEntry, LEVEL_ACCEPTED, Timestamp};
+use model::{
+    Alert, Change, Entity, HISTORY_ERASED, Inventory, KeyEntry, LEVEL_ACCEPTED, Timestamp,
+};
 use sha2::{Digest, Sha256};
 use sqlx::SqliteConnection;
 
@@ -96,6 +98,27 @@ impl Casebook {
         };
         audit::append(&mut transaction, &event).await?;
         transaction.commit().await.doing("commit an acceptance")
+    }
+
+    /// Has the detector forget what it knows of keys, each with its provider and account, up to
+    /// `now`.
+    ///
+    /// # Errors
+    /// When it is not durable; then nothing of it is kept.
+    pub async fn put_erased(&self, keys: &[Entity], now: Timestamp) -> Result<(), Error> {
+        let mut transaction = self.write().await?;
+        for entity in keys {
+            let change = Change {
+                time: now,
+                kind: HISTORY_ERASED.to_owned(),
+                key: Some(entity.key.clone()),
+                account: Some(entity.account.clone()),
+                details: [("provider".to_owned(), entity.provider.as_str().into())].into(),
+            };
+            put_change(&mut transaction, &change).await?;
+        }
+        count_version(&mut transaction).await?;
+        transaction.commit().await.doing("commit what is erased")
     }
 
     /// Returns a number that grows with every change of the inventory.

@@ -14,7 +14,7 @@
 //! used, so that the same rows give the same alerts; while there is room for all, nothing is
 //! decided at all.
 
-use model::Nanos;
+use model::{Entity, Nanos, Timestamp};
 
 use crate::clock::{bucket_of, start_of};
 use crate::detector::PartitionDetector;
@@ -146,6 +146,36 @@ impl PartitionDetector {
             self.happened.remove(&(slot, happening));
         }
         self.state.release(slot);
+    }
+
+    /// Forgets keys whose history was erased: their slot, their alarm and their stub. A key that
+    /// is used afterwards is a new one.
+    pub(crate) fn forget_erased(&mut self) {
+        let directory = self.directory.clone();
+        for (
+            Entity {
+                provider,
+                account,
+                key,
+            },
+            at,
+        ) in directory.erased()
+        {
+            let bucket = bucket_of(at.millis().div_euclid(Timestamp::MINUTE));
+            let slot = self.state.keys.find(&provider, &account, &key);
+            if let Some(slot) =
+                slot.filter(|&slot| self.state.baseline.age_buckets(slot, bucket) >= 0)
+            {
+                self.release(slot);
+                self.forgot = true;
+            }
+            let id = self.state.stubs.id((&provider, &account, &key));
+            let slept_before = |stub: &Stub| i64::from(stub.last_active) <= bucket;
+            if self.state.stubs.get(id).is_some_and(slept_before) {
+                self.state.stubs.remove(id);
+                self.forgot = true;
+            }
+        }
     }
 
     /// Ends a key's probation if its use in a closed bucket does, and there is room.

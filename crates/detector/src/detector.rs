@@ -149,6 +149,8 @@ pub struct PartitionDetector {
     /// How far billing lines have come, and the last that was far ahead of them.
     billed: Option<i64>,
     billed_ahead: Option<i64>,
+    /// Whether something was erased that is written down in a snapshot.
+    pub(crate) forgot: bool,
 }
 
 /// One row's part in the windows.
@@ -188,6 +190,7 @@ impl PartitionDetector {
             unkeyed: Unkeyed::default(),
             billed: None,
             billed_ahead: None,
+            forgot: false,
         }
     }
 
@@ -223,6 +226,7 @@ impl PartitionDetector {
             unkeyed,
             billed,
             billed_ahead,
+            forgot,
         } = self;
         debug_assert!(
             signs.is_empty() && unkeyed.is_empty(),
@@ -247,14 +251,20 @@ impl PartitionDetector {
         archive.part("restated", |archive| restated.archive(archive))?;
         archive.value("billed", billed)?;
         archive.value("billed_ahead", billed_ahead)?;
+        *forgot = false;
         let mut has_without = without.is_some();
         archive.value("has_without", &mut has_without)?;
         if !has_without {
             *without = None;
-            return Ok(());
+        } else {
+            let without = without.get_or_insert_with(|| Self::of_scopes(config, directory));
+            archive.part("without", |archive| without.archive(archive))?;
         }
-        let without = without.get_or_insert_with(|| Self::of_scopes(config, directory));
-        archive.part("without", |archive| without.archive(archive))
+        if archive.is_reading() {
+            // What was written down before it was erased.
+            self.forget_erased();
+        }
+        Ok(())
     }
 
     /// Takes another inventory; what is judged from now on follows it.
@@ -263,6 +273,13 @@ impl PartitionDetector {
             without.set_directory(directory.clone());
         }
         self.directory = directory;
+        self.forget_erased();
+    }
+
+    /// Returns whether something was erased since the state was last written down: what is written
+    /// of it is not what it is, even if no event came since.
+    pub fn has_forgotten(&self) -> bool {
+        self.forgot
     }
 
     /// Returns how it is doing.

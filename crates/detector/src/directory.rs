@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use model::{Change, Entity, Inventory, KeyEntry, LEVEL_ACCEPTED, Timestamp};
+use model::{Change, Entity, HISTORY_ERASED, Inventory, KeyEntry, LEVEL_ACCEPTED, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// How long an announced change holds that does not say until when.
@@ -215,6 +215,23 @@ impl KeyDirectory {
             .filter(|change| change.kind == LEVEL_ACCEPTED && change.time <= at)
             .map(|change| change.time);
         times.max()
+    }
+
+    /// Returns the keys of which all that is known up to a moment is to be forgotten.
+    pub(crate) fn erased(&self) -> impl Iterator<Item = (Entity, Timestamp)> {
+        let erased = self
+            .changes
+            .iter()
+            .filter(|change| change.kind == HISTORY_ERASED);
+        erased.filter_map(|change| {
+            let provider = change.details.get("provider")?.as_str()?;
+            let entity = Entity {
+                provider: provider.to_owned(),
+                account: change.account.clone()?,
+                key: change.key.clone()?,
+            };
+            Some((entity, change.time))
+        })
     }
 
     /// Returns the key that this one replaces, by its entry or an announced rotation.

@@ -43,18 +43,29 @@ pub(crate) async fn answered(
             let _ = rows.send(Err(err)).await;
         }
     });
-    let mut answers = Answers { answers, running };
-    match beginning.await {
+    let mut answers = Answers {
+        answers,
+        running,
+        deadline,
+        patience,
+    };
+    // Planning does not pause: it is left to itself when its time is over, and not waited for.
+    let Ok(beginning) = tokio::time::timeout_at(deadline, beginning).await else {
+        return Err(too_long(patience));
+    };
+    match beginning {
         Ok(schema) => {
-            let next = |mut answers: Answers| async {
-                let batch = answers.answers.recv().await?;
-                Some((batch, answers))
+            let next = |answers: Option<Answers>| async {
+                let mut answers = answers?;
+                let batch = answers.next().await?;
+                let rest = batch.is_ok().then_some(answers);
+                Some((batch, rest))
             };
-            let batches = stream::unfold(answers, next).boxed();
+            let batches = stream::unfold(Some(answers), next).boxed();
             Ok(Answer { schema, batches })
         }
         // It did not come so far.
-        Err(_) => match answers.answers.recv().await {
+        Err(_) => match answers.next().await {
             Some(Err(err)) => Err(err),
             _ => Err(no_answer()),
         },
@@ -66,6 +77,16 @@ struct Answers {
     answers: mpsc::Receiver<Result<RecordBatch, Error>>,
     #[expect(dead_code, reason = "held so that the worker is ended with it")]
     running: JoinSet<()>,
+    deadline: Instant,
+    patience: Duration,
+}
+
+impl Answers {
+    /// Waits for what comes next, for as long as the query may take.
+    async fn next(&mut self) -> Option<Result<RecordBatch, Error>> {
+        let next = tokio::time::timeout_at(self.deadline, self.answers.recv()).await;
+        next.unwrap_or_else(|_| Some(Err(too_long(self.patience))))
+    }
 }
 
 async fn send(

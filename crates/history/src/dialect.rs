@@ -24,7 +24,7 @@ static SEARCH_PATH: LazyLock<Regex> = LazyLock::new(|| {
 pub(crate) fn parse(text: &str) -> Result<Vec<Statement>, Error> {
     let text = SEARCH_PATH.replace_all(text, "'public'");
     let parsed = PostgresCompatibilityParser::new().parse(&text);
-    let mut parsed = parsed.map_err(|err| Error::Query(err.to_string()))?;
+    let mut parsed = parsed.map_err(|err| crate::error::parse(&err.to_string()))?;
     parsed.iter_mut().for_each(with_plain_numbers);
     Ok(parsed)
 }

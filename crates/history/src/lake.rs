@@ -215,6 +215,14 @@ impl HistoryReader for Lake {
         let (lake, sql) = (self.clone(), sql.to_owned());
         let begin = async move {
             let context = lake.new_session()?;
+            let state = context.state_ref();
+            let mark = sql.len() <= MARKED_BYTES;
+            state
+                .write()
+                .config_mut()
+                .options_mut()
+                .sql_parser
+                .collect_spans = mark;
             lake.fill(&context, None, &sql).await?;
             let frame = context.sql_with_options(&sql, read_only()).await;
             frame.map_err(query)
@@ -271,6 +279,10 @@ pub(crate) async fn register_views(
     }
     Ok(())
 }
+
+/// The longest statement in which the place of an error is looked for: to know the places of all
+/// its parts takes the square of its length.
+const MARKED_BYTES: usize = 4096;
 
 /// The tables beside the lake that views are over.
 const CASEBOOK_TABLES: [&str; 4] = ["keys", "changes", "actions", "exposures"];

@@ -71,6 +71,10 @@ impl KeyEntry {
 /// The type of a change by which a person takes what a key does for its new normal.
 pub const LEVEL_ACCEPTED: &str = "level_accepted";
 
+/// The type of a change by which all that is known of a key up to then is to be forgotten; it names
+/// provider, account and key.
+pub const HISTORY_ERASED: &str = "history_erased";
+
 /// One announced change; types that are not understood are kept and shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {

@@ -46,7 +46,7 @@ pub use doors::{
 pub use event::{CountField, FlagField, Quality, TextField, UsageRow};
 pub use identity::{ActionId, AlertId, Entity, EntityLevel, IncidentId};
 pub use incident::{Incident, IncidentState, Notice};
-pub use inventory::{Change, Inventory, KeyEntry, LEVEL_ACCEPTED};
+pub use inventory::{Change, HISTORY_ERASED, Inventory, KeyEntry, LEVEL_ACCEPTED};
 pub use money::{MoneyError, Nanos};
 pub use record::{Headers, OffsetRange, Partition, Position, Record, Records};
 pub use secret::Secret;

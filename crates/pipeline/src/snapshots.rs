@@ -9,7 +9,7 @@
 //!
 //! A snapshot is written beside the others under another name, made durable, and then renamed:
 //! it is there whole or not at all. The last [`KEPT`] are kept. A partition of which nothing was
-//! read since the one before is linked and not written again.
+//! read or erased since the one before is linked and not written again.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -174,6 +174,8 @@ impl SnapshotFolder {
                 file: format!("{}-{}.state", partition.topic, partition.number),
             };
             let path = folder.join(&kept.file);
+            // What was erased is not to come back by a file that names it.
+            let before = before.filter(|_| !stages.has_forgotten(partition));
             let is_linked = before.is_some_and(|before| before.link(&kept, &path));
             if !is_linked {
                 write_file(&path, |archive| {

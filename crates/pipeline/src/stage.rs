@@ -143,6 +143,11 @@ impl Stage {
         self.detector.archive(archive)
     }
 
+    /// Returns whether something was erased since it was last written down.
+    pub(crate) fn has_forgotten(&self) -> bool {
+        self.detector.has_forgotten()
+    }
+
     fn take_shown(&mut self) -> Shown {
         Shown {
             signs: self.detector.take_signs(),

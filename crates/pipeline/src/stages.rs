@@ -141,6 +141,12 @@ impl Stages {
         Ok(())
     }
 
+    /// Returns whether something of a partition was erased since it was last written down.
+    pub(crate) fn has_forgotten(&self, partition: &Partition) -> bool {
+        let stage = self.partitions.get(partition);
+        stage.is_some_and(|stage| stage.has_forgotten())
+    }
+
     /// Carries what the partitions know together into a snapshot or out of one.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod gateway_process;
 mod lake;
 mod lock;
 mod logging;
+mod marked;
 mod networks;
 mod polling;
 mod process;

@@ -1,9 +1,10 @@
 //! State that went through a snapshot is the state that it was.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use columns::SnapshotError;
-use detector::{Archive, Dedup, PartitionDetector, STATE_VERSION};
+use detector::{Archive, Dedup, KeyDirectory, PartitionDetector, STATE_VERSION};
 use model::{Alert, Timestamp};
 
 use crate::bound;
@@ -161,4 +162,53 @@ fn a_snapshot_of_this_version_is_read_and_written_as_it_was() {
         again == then,
         "what is kept has changed: STATE_VERSION has to grow"
     );
+}
+
+/// A directory that says that all of a key is to be forgotten up to a moment.
+fn erased(key: &str, time: Timestamp) -> Arc<KeyDirectory> {
+    let inventory = serde_json::json!({ "changes": [{
+        "time": time, "type": "history_erased", "key": key, "account": "acme",
+        "provider": "openai",
+    }] });
+    let inventory = serde_json::from_value(inventory).expect("an inventory");
+    Arc::new(KeyDirectory::new(&inventory))
+}
+
+fn names(state: &[u8], key: &str) -> bool {
+    state
+        .windows(key.len())
+        .any(|window| window == key.as_bytes())
+}
+
+#[test]
+fn an_erased_key_is_forgotten_once_and_by_old_snapshots_too() {
+    let mut calls = steady_weeks("key_1", 3);
+    calls.extend(steady_weeks("key_2", 3));
+    calls.sort_by_key(|call: &Call| call.time);
+    let mut house = House::new();
+    for calls in calls.chunks(700) {
+        house.observe(&batch(calls));
+    }
+    let before = saved(|archive| house.detector.archive(archive));
+    assert!(names(&before, "key_1") && names(&before, "key_2"));
+
+    let now = start().plus(21 * Timestamp::DAY);
+    house.detector.set_directory(erased("key_1", now));
+    let after = saved(|archive| house.detector.archive(archive));
+    assert!(!names(&after, "key_1") && names(&after, "key_2"));
+
+    // What was written down before, and is read now.
+    let mut reborn = House::new().detector;
+    reborn.set_directory(erased("key_1", now));
+    restored(&before, |archive| reborn.archive(archive)).expect("what was written is read");
+    assert!(saved(|archive| reborn.archive(archive)) == after);
+
+    // Used again, it is a new key, and stays.
+    let call = Call::at(now.plus(Timestamp::DAY), "key_1");
+    house.observe(&batch(&[call]));
+    house.detector.set_directory(erased("key_1", now));
+    assert!(names(
+        &saved(|archive| house.detector.archive(archive)),
+        "key_1"
+    ));
 }

@@ -5,12 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use casebook::AuditEvent;
-use history::{Erasure, Upkeep};
+use columns::HistoryReader;
+use history::{Erasure, Lake, Upkeep};
+use model::Entity;
 use serde_json::json;
 
 use crate::cli::EraseArgs;
 use crate::commands::act;
-use crate::{config, process, wiring};
+use crate::{config, lake, process, wiring};
 
 pub(crate) async fn run(file: Option<&Path>, args: EraseArgs) -> anyhow::Result<ExitCode> {
     let config = config::load(file)?;
@@ -48,6 +50,12 @@ pub(crate) async fn run(file: Option<&Path>, args: EraseArgs) -> anyhow::Result<
         casebook.note(&event).await.context("write the audit")
     };
     note("history.erase", json!({ "reason": args.reason })).await?;
+    if let Erasure::Key { key_id, account } = &erasure {
+        // Who forgets needs the whole name, which only history has.
+        let lake = lake::open(&config, &casebook)?;
+        let keys = callers(&lake, key_id, account.as_deref()).await?;
+        casebook.put_erased(&keys, process::now()).await?;
+    }
     let report = upkeep.erase(&erasure).await.context("erase history")?;
     note("history.erased", json!({ "rows": report.rows_erased })).await?;
     println!(
@@ -58,4 +66,30 @@ pub(crate) async fn run(file: Option<&Path>, args: EraseArgs) -> anyhow::Result<
         "what Kafka still has of it, and alerts that were raised, are not touched; see docs/sql.md"
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns who used a key, as history knows it.
+async fn callers(lake: &Lake, key_id: &str, account: Option<&str>) -> anyhow::Result<Vec<Entity>> {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let of_account = account.map(|account| format!(" AND account = {}", quoted(account)));
+    let statement = format!(
+        "SELECT DISTINCT coalesce(provider, ''), coalesce(account, '') FROM usage_events \
+         WHERE key_id = {}{}",
+        quoted(key_id),
+        of_account.unwrap_or_default(),
+    );
+    let found = lake.query(&statement).await;
+    let mut entities = Vec::new();
+    for batch in found.context("look for the key in history")? {
+        for row in 0..batch.num_rows() {
+            let names = columns::texts(&batch.slice(row, 1))?;
+            let mut names = names.into_iter().map(Option::unwrap_or_default);
+            entities.push(Entity {
+                provider: names.next().unwrap_or_default(),
+                account: names.next().unwrap_or_default(),
+                key: key_id.to_owned(),
+            });
+        }
+    }
+    Ok(entities)
 }

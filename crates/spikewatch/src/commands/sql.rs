@@ -13,6 +13,7 @@ use rustyline::error::ReadlineError;
 use rustyline::{Context as LineContext, Editor, Helper, Highlighter, Hinter, Validator};
 
 use crate::cli::{RowFormat, SqlArgs};
+use crate::marked::marked;
 use crate::{config, lake, wiring};
 
 const HELP: &str = "\\dt  tables      \\d TABLE  columns of a table      \\q  end
@@ -53,15 +54,19 @@ struct Asked {
 
 impl Asked {
     async fn query(&self, query: &str) -> anyhow::Result<Vec<RecordBatch>> {
-        match &self.cluster {
-            None => Ok(self.lake.query(query).await?),
+        let answer = match &self.cluster {
+            None => self.lake.query(query).await,
             #[cfg(feature = "ballista")]
-            Some(scheduler) => Ok(self.lake.query_on(scheduler, query).await?),
+            Some(scheduler) => self.lake.query_on(scheduler, query).await,
             #[cfg(not(feature = "ballista"))]
             Some(_) => anyhow::bail!(
                 "this program cannot ask a cluster: it was built without `--features ballista`"
             ),
-        }
+        };
+        answer.map_err(|err| match err {
+            columns::Error::Query(message) => anyhow::anyhow!(marked(query, &message)),
+            err => err.into(),
+        })
     }
 }
 

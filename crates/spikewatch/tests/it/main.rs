@@ -9,6 +9,7 @@ mod all_readers;
 mod check;
 #[cfg(feature = "ballista")]
 mod cluster;
+mod erase;
 mod files;
 mod full_disk;
 mod gateway;

@@ -406,3 +406,56 @@ fn views_answer_the_first_questions() {
     let latest = "SELECT sum(requests) FROM v_usage_latest WHERE kind = 'usage'";
     assert_eq!(rows(latest), "17");
 }
+
+#[test]
+fn an_error_names_its_place_in_the_statement() {
+    let instance = Instance::at("127.0.0.1:9", "");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let casebook = instance.data_dir().join("casebook.db");
+    std::fs::create_dir_all(instance.data_dir()).unwrap();
+    runtime.block_on(async {
+        casebook::Casebook::open(&casebook)
+            .await
+            .unwrap()
+            .close()
+            .await
+    });
+    for (statement, message, place) in [
+        (
+            "SELECT foo FRM usage_events",
+            "Expected: end of statement, found: usage_events",
+            15,
+        ),
+        (
+            "SELECT 1\n  FROM usage_events WHERE acount = 'x'",
+            "No field named acount",
+            26,
+        ),
+        (
+            "SELECT * FROM nothing",
+            "'spikewatch.public.nothing' not found",
+            14,
+        ),
+    ] {
+        let outcome = instance.run(["sql", statement]);
+        let error = outcome.stderr;
+        assert_eq!(outcome.code, Some(1), "{error}");
+        let lines: Vec<&str> = error.trim_end().lines().collect();
+        let [said, shown, sign] = lines[..] else {
+            panic!("{error}");
+        };
+        assert!(said.contains(message), "{error}");
+        assert_eq!(
+            shown,
+            format!("  {}", statement.lines().last().unwrap()),
+            "{error}"
+        );
+        assert_eq!(sign, format!("  {}^", " ".repeat(place)), "{error}");
+    }
+    let outcome = instance.run(["sql", "DROP TABLE usage_events"]);
+    assert!(
+        outcome.stderr.contains("only reading here"),
+        "{}",
+        outcome.stderr
+    );
+}

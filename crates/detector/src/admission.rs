@@ -148,30 +148,30 @@ impl PartitionDetector {
         self.state.release(slot);
     }
 
-    /// Forgets keys whose history was erased: their slot, their alarm and their stub. A key that
-    /// is used afterwards is a new one.
+    /// Forgets keys whose history was erased: their slot, their alarm and their stub, once for each
+    /// erasure. A key that is used afterwards is a new one.
     pub(crate) fn forget_erased(&mut self) {
-        let directory = self.directory.clone();
+        let (directory, done) = (self.directory.clone(), self.erased);
+        let is_new = |time: Timestamp| done.is_none_or(|done| time > done);
         for (
             Entity {
                 provider,
                 account,
                 key,
             },
-            at,
+            time,
         ) in directory.erased()
         {
-            let bucket = bucket_of(at.millis().div_euclid(Timestamp::MINUTE));
-            let slot = self.state.keys.find(&provider, &account, &key);
-            if let Some(slot) =
-                slot.filter(|&slot| self.state.baseline.age_buckets(slot, bucket) >= 0)
-            {
+            self.erased = self.erased.max(Some(time));
+            if !is_new(time) {
+                continue;
+            }
+            if let Some(slot) = self.state.keys.find(&provider, &account, &key) {
                 self.release(slot);
                 self.forgot = true;
             }
             let id = self.state.stubs.id((&provider, &account, &key));
-            let slept_before = |stub: &Stub| i64::from(stub.last_active) <= bucket;
-            if self.state.stubs.get(id).is_some_and(slept_before) {
+            if self.state.stubs.get(id).is_some() {
                 self.state.stubs.remove(id);
                 self.forgot = true;
             }

@@ -149,6 +149,8 @@ pub struct PartitionDetector {
     /// How far billing lines have come, and the last that was far ahead of them.
     billed: Option<i64>,
     billed_ahead: Option<i64>,
+    /// The time of the newest erasure that was carried out.
+    pub(crate) erased: Option<Timestamp>,
     /// Whether something was erased that is written down in a snapshot.
     pub(crate) forgot: bool,
 }
@@ -190,6 +192,7 @@ impl PartitionDetector {
             unkeyed: Unkeyed::default(),
             billed: None,
             billed_ahead: None,
+            erased: None,
             forgot: false,
         }
     }
@@ -226,7 +229,8 @@ impl PartitionDetector {
             unkeyed,
             billed,
             billed_ahead,
-            forgot,
+            erased,
+            forgot: _,
         } = self;
         debug_assert!(
             signs.is_empty() && unkeyed.is_empty(),
@@ -251,7 +255,7 @@ impl PartitionDetector {
         archive.part("restated", |archive| restated.archive(archive))?;
         archive.value("billed", billed)?;
         archive.value("billed_ahead", billed_ahead)?;
-        *forgot = false;
+        archive.value("erased", erased)?;
         let mut has_without = without.is_some();
         archive.value("has_without", &mut has_without)?;
         if !has_without {
@@ -280,6 +284,11 @@ impl PartitionDetector {
     /// of it is not what it is, even if no event came since.
     pub fn has_forgotten(&self) -> bool {
         self.forgot
+    }
+
+    /// Says that a snapshot of the state as it is now is durable.
+    pub fn was_written(&mut self) {
+        self.forgot = false;
     }
 
     /// Returns how it is doing.

@@ -18,21 +18,23 @@ impl Connections {
         Self(Arc::new(Semaphore::new(at_most)))
     }
 
-    /// Waits for room and for who wants it. Whoever drops the permit makes room.
+    /// Waits for who wants in, and for room. Whoever drops the permit makes room.
     pub(crate) async fn next(
         &self,
         listener: &TcpListener,
     ) -> Option<(OwnedSemaphorePermit, TcpStream)> {
-        // The semaphore is never closed; if it were, nobody would be let in.
-        let permit = Arc::clone(&self.0).acquire_owned().await.ok()?;
-        loop {
+        let socket = loop {
             match listener.accept().await {
-                Ok((socket, _)) => return Some((permit, socket)),
+                Ok((socket, _)) => break socket,
                 Err(error) => {
                     tracing::warn!(%error, "could not accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
-        }
+        };
+        // Only now: a door at which nobody stands takes no place. The semaphore is never closed; if
+        // it were, nobody would be let in.
+        let permit = Arc::clone(&self.0).acquire_owned().await.ok()?;
+        Some((permit, socket))
     }
 }

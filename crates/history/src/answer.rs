@@ -39,8 +39,8 @@ pub(crate) async fn answered(
             Err(_) => Err(too_long(patience)),
         };
         if let Err(err) = outcome {
-            // Who asked may be gone.
-            let _ = rows.send(Err(err)).await;
+            // Who asked may be gone, or not read any more; whoever reads knows the deadline.
+            let _ = rows.try_send(Err(err));
         }
     });
     let mut answers = Answers {
@@ -75,7 +75,6 @@ pub(crate) async fn answered(
 /// What a worker sends, and the worker, which ends when nobody wants it any more.
 struct Answers {
     answers: mpsc::Receiver<Result<RecordBatch, Error>>,
-    #[expect(dead_code, reason = "held so that the worker is ended with it")]
     running: JoinSet<()>,
     deadline: Instant,
     patience: Duration,
@@ -84,7 +83,17 @@ struct Answers {
 impl Answers {
     /// Waits for what comes next, for as long as the query may take.
     async fn next(&mut self) -> Option<Result<RecordBatch, Error>> {
-        let next = tokio::time::timeout_at(self.deadline, self.answers.recv()).await;
+        let next = async {
+            if let Some(batch) = self.answers.recv().await {
+                return Some(batch);
+            }
+            // A worker that panicked has sent no end: what came of it is not the whole answer.
+            match self.running.join_next().await {
+                Some(Err(_)) => Some(Err(no_answer())),
+                _ => None,
+            }
+        };
+        let next = tokio::time::timeout_at(self.deadline, next).await;
         next.unwrap_or_else(|_| Some(Err(too_long(self.patience))))
     }
 }

@@ -18,6 +18,14 @@ pub(crate) fn storage(what: &str) -> impl Fn(DeltaTableError) -> Error + '_ {
 pub(crate) fn query(err: DataFusionError) -> Error {
     let place = err.diagnostic().and_then(|diagnostic| diagnostic.span);
     let message = match err.find_root() {
+        root @ (DataFusionError::ObjectStore(_)
+        | DataFusionError::IoError(_)
+        | DataFusionError::ParquetError(_)) => {
+            return Error::Storage {
+                message: format!("could not read the history: {root}"),
+                transient: true,
+            };
+        }
         DataFusionError::ResourcesExhausted(_) => {
             "the query needs more memory than its limit; narrow it, for example by event_time"
                 .to_owned()

@@ -147,6 +147,7 @@ impl SnapshotFolder {
             let _ = fs::remove_dir_all(&unfinished);
         }
         let bytes = written?;
+        stages.was_written();
         for old in numbers.iter().skip(KEPT - 1) {
             self.remove(*old);
         }

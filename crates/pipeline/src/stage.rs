@@ -148,6 +148,11 @@ impl Stage {
         self.detector.has_forgotten()
     }
 
+    /// Says that a snapshot of it is durable.
+    pub(crate) fn was_written(&mut self) {
+        self.detector.was_written();
+    }
+
     fn take_shown(&mut self) -> Shown {
         Shown {
             signs: self.detector.take_signs(),

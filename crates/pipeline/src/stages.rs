@@ -147,6 +147,13 @@ impl Stages {
         stage.is_some_and(|stage| stage.has_forgotten())
     }
 
+    /// Says that a snapshot of all of it is durable.
+    pub(crate) fn was_written(&mut self) {
+        self.partitions
+            .values_mut()
+            .for_each(|stage| stage.was_written());
+    }
+
     /// Carries what the partitions know together into a snapshot or out of one.
     ///
     /// # Errors

@@ -207,8 +207,15 @@ fn an_erased_key_is_forgotten_once_and_by_old_snapshots_too() {
     let call = Call::at(now.plus(Timestamp::DAY), "key_1");
     house.observe(&batch(&[call]));
     house.detector.set_directory(erased("key_1", now));
-    assert!(names(
-        &saved(|archive| house.detector.archive(archive)),
-        "key_1"
-    ));
+    let used = saved(|archive| house.detector.archive(archive));
+    assert!(names(&used, "key_1"));
+    let mut reborn = House::new().detector;
+    reborn.set_directory(erased("key_1", now));
+    restored(&used, |archive| reborn.archive(archive)).expect("what was written is read");
+    assert!(saved(|archive| reborn.archive(archive)) == used);
+    // Until it is erased again.
+    let later = now.plus(2 * Timestamp::DAY);
+    house.detector.set_directory(erased("key_1", later));
+    let after = saved(|archive| house.detector.archive(archive));
+    assert!(!names(&after, "key_1"));
 }

@@ -1,42 +1,78 @@
-//! A connection that counts, and that has to say something soon.
+//! A connection that counts, and whose other end has to prove soon who it is.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::Extensions;
+use tonic::transport::server::{Connected, TcpConnectInfo, TlsConnectInfo};
 
-/// How long who connects may be silent at first: it takes the place of somebody else.
-const SILENCE: Duration = Duration::from_secs(10);
+/// How long who connects may take to sign in: it holds the place of somebody else.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The other end of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    tcp: TcpConnectInfo,
+    is_proven: Arc<AtomicBool>,
+}
+
+impl Peer {
+    /// Returns whose request has these extensions.
+    pub(crate) fn of(extensions: &Extensions) -> Option<Self> {
+        let over_tls = extensions
+            .get::<TlsConnectInfo<Peer>>()
+            .map(TlsConnectInfo::get_ref);
+        extensions.get::<Peer>().or(over_tls).cloned()
+    }
+
+    /// Returns its address.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.tcp.remote_addr()
+    }
+
+    /// Says that it has signed in, or has a good token.
+    pub(crate) fn prove(&self) {
+        self.is_proven.store(true, Ordering::Relaxed);
+    }
+}
 
 /// One connection, and its place among as many as there may be.
 pub(crate) struct Connection {
     socket: TcpStream,
     _permit: OwnedSemaphorePermit,
-    /// There is none any more once something was said.
-    silence: Option<Pin<Box<Sleep>>>,
+    peer: Peer,
+    patience: Pin<Box<Sleep>>,
 }
 
 impl Connection {
     pub(crate) fn new(permit: OwnedSemaphorePermit, socket: TcpStream) -> Self {
+        let peer = Peer {
+            tcp: socket.connect_info(),
+            is_proven: Arc::default(),
+        };
         Self {
             socket,
             _permit: permit,
-            silence: Some(Box::pin(tokio::time::sleep(SILENCE))),
+            peer,
+            patience: Box::pin(tokio::time::sleep(PATIENCE)),
         }
     }
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.socket.connect_info()
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
     }
 }
 
@@ -46,14 +82,11 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Some(silence) = &mut self.silence
-            && silence.as_mut().poll(cx).is_ready()
-        {
+        let is_proven = self.peer.is_proven.load(Ordering::Relaxed);
+        if !is_proven && self.patience.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
-        self.silence = None;
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.socket).poll_read(cx, buf)
     }
 }
 

@@ -24,13 +24,15 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use chrono::{TimeDelta, Utc};
 use columns::arrow::schema::{Field, Schema, SchemaRef};
-use columns::{Asker, SqlGate, StatementKind, texts};
+use columns::{Asker, Error, SqlGate, StatementKind, texts};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use prost::bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::connection::Peer;
 use super::reply::{Rows, info, ipc, refusal, rows, table};
 use super::{catalogue, token};
 use crate::Users;
@@ -38,6 +40,15 @@ use crate::users::AFTER_REFUSAL;
 
 /// How long a token is good.
 const TOKEN: TimeDelta = TimeDelta::hours(12);
+
+/// How many may sign in at one time; each of them who is refused takes a second.
+const SIGN_INS: usize = 16;
+
+/// How much of a name that nobody has is written to the log.
+const LOGGED: usize = 64;
+
+/// How many messages may bring one row of parameters: its schema, and a few that are empty.
+const MESSAGES: usize = 8;
 
 /// Some clients fill up the end of what they send, and some do not.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -51,6 +62,7 @@ pub(crate) struct FlightSql {
     gate: Arc<dyn SqlGate>,
     users: Arc<Users>,
     max_rows: usize,
+    sign_ins: Arc<Semaphore>,
 }
 
 /// A statement and its parameters.
@@ -80,6 +92,7 @@ impl FlightSql {
             gate,
             users,
             max_rows,
+            sign_ins: Arc::new(Semaphore::new(SIGN_INS)),
         }
     }
 
@@ -96,6 +109,9 @@ impl FlightSql {
         let over = || Status::unauthenticated("the token is not good any more; sign in again");
         let mut asker = asker.ok_or_else(over)?;
         asker.max_rows = self.max_rows;
+        if let Some(peer) = Peer::of(request.extensions()) {
+            peer.prove();
+        }
         request.extensions_mut().insert(asker);
         Ok(request)
     }
@@ -117,9 +133,7 @@ impl FlightSql {
     async fn answer(&self, asker: &Asker, question: Question) -> Result<Response<Rows>, Status> {
         // Handles come from outside.
         let statement = self.question(&question.statement)?.statement;
-        let permit = self.users.begin_query(&asker.name).map_err(|limit| {
-            Status::resource_exhausted(format!("{limit} queries of yours run already"))
-        })?;
+        let permit = self.begin(asker)?;
         let answer = self
             .gate
             .answer(asker, &statement, &question.parameters)
@@ -132,7 +146,16 @@ impl FlightSql {
         Ok(rows(answer.schema, batches))
     }
 
+    /// Takes one of the user's queries at a time.
+    fn begin(&self, asker: &Asker) -> Result<OwnedSemaphorePermit, Status> {
+        let permit = self.users.begin_query(&asker.name);
+        permit.map_err(|limit| {
+            Status::resource_exhausted(format!("{limit} queries of yours run already"))
+        })
+    }
+
     async fn schema(&self, asker: &Asker, question: &Question) -> Result<SchemaRef, Status> {
+        let _permit = self.begin(asker)?;
         let described = self.gate.describe(asker, &question.statement).await;
         Ok(described.map_err(|err| refusal(&err))?.schema)
     }
@@ -161,12 +184,31 @@ impl FlightSqlService for FlightSql {
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Handshake>, Status> {
-        let address = request.remote_addr();
+        let peer = Peer::of(request.extensions());
+        let address = peer.as_ref().and_then(Peer::address);
         let (name, password) = credentials(request.metadata())?;
-        if !self.users.is_password(&name, &password) {
-            tracing::warn!(user = name, ?address, "not signed in to Flight SQL");
-            tokio::time::sleep(AFTER_REFUSAL).await;
+        let Ok(turn) = Arc::clone(&self.sign_ins).try_acquire_owned() else {
+            return Err(Status::resource_exhausted(
+                "too many sign in at once; try again",
+            ));
+        };
+        // In a task of its own: who takes a question back waits its turn out all the same.
+        let (users, user) = (self.users.clone(), name.clone());
+        let checked = tokio::spawn(async move {
+            let is_right = users.is_password(&user, &password);
+            if !is_right {
+                tokio::time::sleep(AFTER_REFUSAL).await;
+            }
+            drop(turn);
+            is_right
+        });
+        if !checked.await.unwrap_or(false) {
+            let user: String = name.chars().take(LOGGED).collect();
+            tracing::warn!(user, ?address, "not signed in to Flight SQL");
             return Err(Status::unauthenticated("name or password is not right"));
+        }
+        if let Some(peer) = peer {
+            peer.prove();
         }
         tracing::info!(user = name, ?address, "signed in to Flight SQL");
         let token = token::issue(self.users.seal(), &name, Utc::now() + TOKEN);
@@ -187,8 +229,9 @@ impl FlightSqlService for FlightSql {
         query: CommandStatementQuery,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
+        let asker = asker(&request)?;
         let question = self.question(&query.query)?;
-        let schema = self.schema(&asker(&request)?, &question).await?;
+        let schema = self.schema(&asker, &question).await?;
         let statement_handle = question.handle()?;
         info(&schema, &TicketStatementQuery { statement_handle }, request)
     }
@@ -198,8 +241,9 @@ impl FlightSqlService for FlightSql {
         ticket: TicketStatementQuery,
         request: Request<Ticket>,
     ) -> Result<Response<Rows>, Status> {
+        let asker = asker(&request)?;
         let question = Question::read(&ticket.statement_handle)?;
-        self.answer(&asker(&request)?, question).await
+        self.answer(&asker, question).await
     }
 
     async fn do_action_create_prepared_statement(
@@ -207,8 +251,9 @@ impl FlightSqlService for FlightSql {
         wanted: ActionCreatePreparedStatementRequest,
         request: Request<Action>,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
-        let question = self.question(&wanted.query)?;
         let asker = asker(&request)?;
+        let question = self.question(&wanted.query)?;
+        let _permit = self.begin(&asker)?;
         let described = self.gate.describe(&asker, &question.statement).await;
         let described = described.map_err(|err| refusal(&err))?;
         let parameter = |(at, data_type)| Field::new(format!("${}", at + 1), data_type, true);
@@ -238,19 +283,19 @@ impl FlightSqlService for FlightSql {
         asker(&request)?;
         let mut question = Question::read(&query.prepared_statement_handle)?;
         let sent = request.into_inner().map_err(FlightError::from);
-        let sent = FlightRecordBatchStream::new_from_flight_data(sent);
-        let batches: Vec<_> = sent.try_collect().await.map_err(Status::from)?;
-        let mut given = batches.iter().filter(|batch| batch.num_rows() > 0);
-        question.parameters = match (given.next(), given.next()) {
-            (None, _) => Vec::new(),
-            (Some(batch), None) if batch.num_rows() == 1 => {
-                texts(batch).map_err(|err| refusal(&err))?
-            }
-            _ => {
+        let mut sent = FlightRecordBatchStream::new_from_flight_data(sent.take(MESSAGES));
+        question.parameters.clear();
+        while let Some(batch) = sent.try_next().await.map_err(Status::from)? {
+            if batch.num_rows() > 1 || !question.parameters.is_empty() {
                 let message = "one row of parameters is taken at a time";
                 return Err(Status::invalid_argument(message));
             }
-        };
+            if batch.num_rows() == 1 {
+                let texts = texts(&batch);
+                let no_text = |err: Error| Status::invalid_argument(err.to_string());
+                question.parameters = texts.map_err(no_text)?;
+            }
+        }
         Ok(DoPutPreparedStatementResult {
             prepared_statement_handle: Some(question.handle()?),
         })
@@ -261,12 +306,13 @@ impl FlightSqlService for FlightSql {
         query: CommandPreparedStatementQuery,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
+        let asker = asker(&request)?;
         let question = Question::read(&query.prepared_statement_handle)?;
         let question = Question {
             statement: self.question(&question.statement)?.statement,
             ..question
         };
-        let schema = self.schema(&asker(&request)?, &question).await?;
+        let schema = self.schema(&asker, &question).await?;
         info(&schema, &query, request)
     }
 
@@ -275,8 +321,9 @@ impl FlightSqlService for FlightSql {
         query: CommandPreparedStatementQuery,
         request: Request<Ticket>,
     ) -> Result<Response<Rows>, Status> {
+        let asker = asker(&request)?;
         let question = Question::read(&query.prepared_statement_handle)?;
-        self.answer(&asker(&request)?, question).await
+        self.answer(&asker, question).await
     }
 
     async fn get_flight_info_catalogs(
@@ -329,7 +376,9 @@ impl FlightSqlService for FlightSql {
         wanted: CommandGetTables,
         request: Request<Ticket>,
     ) -> Result<Response<Rows>, Status> {
-        let entries = self.gate.tables_for(&asker(&request)?).await;
+        let asker = asker(&request)?;
+        let _permit = self.begin(&asker)?;
+        let entries = self.gate.tables_for(&asker).await;
         let entries = entries.map_err(|err| refusal(&err))?;
         table(catalogue::tables(wanted, &entries))
     }

@@ -10,7 +10,8 @@ use pgwire::api::Type;
 use pgwire::api::portal::Format;
 use pgwire::api::results::{DataRowEncoder, FieldFormat, FieldInfo, QueryResponse, Response};
 use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
-use tokio::sync::OwnedSemaphorePermit;
+
+use super::session::Permit;
 
 /// SQLSTATE of what is not understood or not allowed.
 pub(crate) const REFUSED: &str = "42000";
@@ -51,11 +52,7 @@ pub(crate) fn fields(schema: &Schema, format: &Format) -> PgWireResult<Vec<Field
 }
 
 /// Returns rows as an answer, which holds the user's `permit` until the last of them.
-pub(crate) fn rows(
-    answer: Answer,
-    permit: OwnedSemaphorePermit,
-    format: &Format,
-) -> PgWireResult<Response> {
+pub(crate) fn rows(answer: Answer, permit: Permit, format: &Format) -> PgWireResult<Response> {
     let fields = Arc::new(fields(&answer.schema, format)?);
     let columns = fields.clone();
     let rows = answer.batches.flat_map(move |batch| {

@@ -18,6 +18,7 @@ use pgwire::api::{ClientInfo, ClientPortalStore, METADATA_USER, Type};
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
 use rust_decimal::Decimal;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::answer::{self, PROTOCOL, REFUSED, TOO_MANY, UNKNOWN_SETTING, error, refusal};
 use super::settings;
@@ -29,6 +30,9 @@ pub(crate) struct Session {
     pub(crate) gate: Arc<dyn SqlGate>,
     pub(crate) users: Arc<Users>,
 }
+
+/// One of a user's queries at a time, as long as anybody holds it.
+pub(crate) type Permit = Arc<OwnedSemaphorePermit>;
 
 /// A statement that was prepared, and what it takes and gives.
 #[derive(Clone, Debug)]
@@ -46,18 +50,28 @@ impl Session {
         asker.ok_or_else(|| error("28000", "nobody is signed in"))
     }
 
+    /// Takes one of the user's queries at a time.
+    fn begin(&self, asker: &Asker) -> PgWireResult<Permit> {
+        let permit = self.users.begin_query(&asker.name);
+        let too_many = |limit| error(TOO_MANY, format!("{limit} queries of yours run already"));
+        permit.map(Arc::new).map_err(too_many)
+    }
+
+    /// Runs a statement; the queries of one message share a permit.
     async fn run(
         &self,
         asker: &Asker,
         statement: &Statement,
         parameters: &[Option<String>],
         format: &Format,
+        permit: &mut Option<Permit>,
     ) -> PgWireResult<Response> {
         match &statement.kind {
             StatementKind::Query => {
-                let permit = self.users.begin_query(&asker.name).map_err(|limit| {
-                    error(TOO_MANY, format!("{limit} queries of yours run already"))
-                })?;
+                let permit = match permit {
+                    Some(permit) => permit.clone(),
+                    None => permit.insert(self.begin(asker)?).clone(),
+                };
                 let answer = self.gate.answer(asker, &statement.text, parameters).await;
                 answer::rows(answer.map_err(|err| refusal(&err))?, permit, format)
             }
@@ -96,11 +110,11 @@ impl SimpleQueryHandler for Session {
             return Ok(vec![Response::EmptyQuery]);
         }
         let mut responses = Vec::with_capacity(statements.len());
+        let mut permit = None;
         for statement in &statements {
-            responses.push(
-                self.run(asker, statement, &[], &Format::UnifiedText)
-                    .await?,
-            );
+            let format = &Format::UnifiedText;
+            let response = self.run(asker, statement, &[], format, &mut permit).await;
+            responses.push(response?);
         }
         Ok(responses)
     }
@@ -131,7 +145,8 @@ impl ExtendedQueryHandler for Session {
         let prepared = &portal.statement.statement;
         let parameters = parameters(portal)?;
         let format = &portal.result_column_format;
-        self.run(asker, &prepared.statement, &parameters, format)
+        let statement = &prepared.statement;
+        self.run(asker, statement, &parameters, format, &mut None)
             .await
     }
 }

@@ -44,9 +44,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("apache-avro*", &["ingest"]),
     ("prost-reflect*", &["ingest"]),
     ("protox*", &["ingest"]),
+    ("arrow-flight", &["gateway"]),
     ("arrow-pg", &["gateway"]),
     ("arrow", &["columns"]),
     ("arrow-*", &["columns"]),
+    ("ballista*", &["history"]),
     ("datafusion*", &["history"]),
     ("deltalake*", &["history"]),
     ("object_store", &["history"]),
@@ -57,6 +59,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sqlx*", &["casebook"]),
     ("axum*", &["server"]),
     ("pgwire*", &["gateway"]),
+    ("prost", &["gateway"]),
+    ("tonic*", &["gateway"]),
     ("rust_decimal", &["gateway"]),
     ("rustls", &["gateway"]),
     ("tokio-rustls", &["gateway"]),
@@ -68,8 +72,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("rustyline", &["spikewatch"]),
 ];
 
-/// Libraries that tests of every room may name: a server to talk to.
-const FREE_IN_TESTS: &[&str] = &["axum"];
+/// Libraries that tests of every room may name: a server or a cluster to talk to.
+const FREE_IN_TESTS: &[&str] = &[
+    "axum",
+    "ballista-core",
+    "ballista-executor",
+    "ballista-scheduler",
+];
 
 /// One line of a dependency table.
 struct Import {

@@ -51,7 +51,7 @@ pub(crate) async fn run(file: Option<&Path>, args: EraseArgs) -> anyhow::Result<
     };
     note("history.erase", json!({ "reason": args.reason })).await?;
     if let Erasure::Key { key_id, account } = &erasure {
-        // Who forgets needs the whole name, which only history has.
+        // Who forgets needs the whole name: provider and account too.
         let lake = lake::open(&config, &casebook)?;
         let keys = callers(&lake, key_id, account.as_deref()).await?;
         casebook.put_erased(&keys, process::now()).await?;
@@ -73,8 +73,13 @@ async fn callers(lake: &Lake, key_id: &str, account: Option<&str>) -> anyhow::Re
     let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let of_account = account.map(|account| format!(" AND account = {}", quoted(account)));
     let statement = format!(
-        "SELECT DISTINCT coalesce(provider, ''), coalesce(account, '') FROM usage_events \
-         WHERE key_id = {}{}",
+        "SELECT DISTINCT coalesce(provider, ''), coalesce(account, '') FROM (\
+           SELECT provider, account, key_id FROM usage_events \
+           UNION ALL SELECT provider, account, key_id FROM calls_1h \
+           UNION ALL SELECT provider, account, key_id FROM cost_events \
+           UNION ALL SELECT provider, account, key_id FROM key_events \
+           UNION ALL SELECT provider, account, key_id FROM keys\
+         ) WHERE key_id = {}{}",
         quoted(key_id),
         of_account.unwrap_or_default(),
     );

@@ -122,7 +122,7 @@ fn a_cluster_finds_what_the_lake_holds() {
     refused(on_cluster("SELECT * FROM no_such_table"), "no_such_table");
     refused(
         on_cluster("COPY usage_events TO '/tmp/pwned.csv'"),
-        "not supported",
+        "only reading here",
     );
     let gone = format!("df://127.0.0.1:{}", free_port());
     refused(

@@ -145,7 +145,8 @@ async fn without_a_usable_snapshot_the_log_is_read_from_its_beginning() {
         for snapshot in snapshots(folder) {
             let path = snapshot.join("manifest.json");
             let json = fs::read_to_string(&path).unwrap();
-            let older = json.replace("\"state_version\": 1", "\"state_version\": 0");
+            let version = |number: u32| format!("\"state_version\": {number}");
+            let older = json.replace(&version(detector::STATE_VERSION), &version(0));
             assert_ne!(json, older);
             fs::write(path, older).unwrap();
         }

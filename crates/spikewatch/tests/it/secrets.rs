@@ -155,7 +155,7 @@ impl Parts {
             self.check("a file's name", path.to_string_lossy().as_bytes());
             if path.is_dir() {
                 files += self.check_files(&path);
-            } else {
+            } else if path.is_file() {
                 self.check(&path.display().to_string(), &std::fs::read(&path).unwrap());
                 files += 1;
             }

@@ -55,6 +55,12 @@ with connect(autocommit=True) as connection:
     statement = "SELECT count(*) FROM usage_events WHERE account = %s"
     for _ in range(3):
         assert connection.execute(statement, (account,), prepare=True).fetchone()[0] > 0
+    # A message of more statements than a user may have queries at one time.
+    cursor = connection.execute("; ".join(f"SELECT {number}" for number in range(6)))
+    found = [cursor.fetchone()]
+    while cursor.nextset():
+        found.append(cursor.fetchone())
+    assert found == [(number,) for number in range(6)], found
     # What drivers say when they come and go.
     connection.execute("SET application_name = 'visit'")
     connection.execute("SET TIME ZONE 'UTC'")

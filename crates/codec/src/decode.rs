@@ -323,14 +323,14 @@ impl Codec {
 
     /// Takes secrets out of every text, fingerprints the key, and cuts what is too long.
     fn protect(&self, row: &mut UsageRow<'_>, look: bool) {
-        if let Some(key) = row.text[TextField::Key as usize].take() {
+        if let Some(key) = row.text.take(TextField::Key) {
             let fingerprint = self.secret.identify(key, look);
             if let Some(hint) = fingerprint.hint {
                 row.set_text(TextField::KeyHint, hint);
                 row.set_text(TextField::KeyKind, "fingerprint");
                 row.quality.insert(Quality::REDACTED);
             }
-            row.text[TextField::Key as usize] = Some(fingerprint.key);
+            row.text.set(TextField::Key, fingerprint.key);
         }
         // Most raw keys stand where the key does, and nowhere else.
         let look = look && needs_look(row);
@@ -339,7 +339,7 @@ impl Codec {
         }
         let is_short = |text: &Cow<'_, str>| text.len() <= MAX_TEXT_BYTES;
         let nothing_more = row.extra.is_empty() && row.other_units.is_empty();
-        if !look && nothing_more && row.text.iter().flatten().all(is_short) {
+        if !look && nothing_more && row.text.values().all(is_short) {
             return;
         }
         let quality = &mut row.quality;
@@ -367,7 +367,7 @@ impl Codec {
                 quality.insert(Quality::TRUNCATED);
             }
         };
-        for text in row.text.iter_mut().flatten() {
+        for text in row.text.values_mut() {
             protect_text(text, false);
         }
         let mut taken_out = false;
@@ -406,7 +406,7 @@ impl Codec {
 fn needs_look(row: &UsageRow<'_>) -> bool {
     let extra = row.extra.iter().flat_map(|(name, value)| [name, value]);
     let units = row.other_units.iter().map(|(name, _)| name);
-    let texts = row.text.iter().flatten().chain(extra).chain(units);
+    let texts = row.text.values().chain(extra).chain(units);
     let mut joined = Vec::with_capacity(512);
     for text in texts {
         joined.extend_from_slice(text.as_bytes());

@@ -299,7 +299,7 @@ fn forget_no_key(row: &mut UsageRow<'_>) {
     if row.text(TextField::Key).is_some() {
         return;
     }
-    row.text[TextField::KeyKind as usize] = None;
+    row.text.take(TextField::KeyKind);
     if row.text(TextField::Scope) == Some("key") {
         row.set_text(TextField::Scope, "org");
         row.flags[FlagField::Aggregate as usize] = Some(true);
@@ -308,7 +308,7 @@ fn forget_no_key(row: &mut UsageRow<'_>) {
 
 /// Returns how long the texts of a row are, as they were read.
 fn text_bytes(row: &UsageRow<'_>) -> usize {
-    let texts = row.text.iter().flatten().map(|text| text.len());
+    let texts = row.text.values().map(|text| text.len());
     let extra = row.extra.iter();
     let extra = extra.map(|(name, value)| name.len() + value.len());
     let units = row.other_units.iter().map(|(name, _)| name.len());

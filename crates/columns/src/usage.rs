@@ -337,8 +337,8 @@ impl EventSink for UsageBatchBuilder {
         }
         self.known_at
             .push(self.record_time.unwrap_or(row.time).millis());
-        for (column, value) in self.text.iter_mut().zip(&row.text) {
-            if let Some(text) = value {
+        for (column, field) in self.text.iter_mut().zip(TextField::ALL) {
+            if let Some(text) = row.text(*field) {
                 column.at(rows).append_value(text);
             }
         }

@@ -9,7 +9,7 @@ use model::{Alert, AlertId, Detector, Entity, Evidence, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::archive::Archive;
-use crate::clock::{BUCKET_MILLIS, BUCKETS_A_DAY, BUCKETS_AN_HOUR};
+use crate::clock::{BUCKET_MILLIS, BUCKETS_A_DAY, BUCKETS_AN_HOUR, bucket_of, minute_of};
 use crate::config::DetectorConfig;
 use crate::detector::ALLOWED_LATENESS_MILLIS;
 use crate::directory::KeyDirectory;
@@ -122,12 +122,39 @@ impl Campaigns {
         archive.map("waiting", waiting)?;
         archive.value("waiting_signs", waiting_signs)?;
         archive.map("told", told)?;
-        archive.value("closed", closed)
+        archive.value("closed", closed)?;
+        if archive.is_reading() {
+            // What was written down before it was erased.
+            self.forget_erased();
+        }
+        Ok(())
     }
 
     /// Takes another inventory; what is judged from now on follows it.
     pub fn set_directory(&mut self, directory: Arc<KeyDirectory>) {
         self.directory = directory;
+        self.forget_erased();
+    }
+
+    /// Forgets the signs of keys whose history was erased, and what was told of them: the members
+    /// of a campaign that are left are those that are named from now on.
+    fn forget_erased(&mut self) {
+        let directory = self.directory.clone();
+        for (entity, time) in directory.erased() {
+            let last = bucket_of(minute_of(time.millis()));
+            let is_erased = |sign: &Sign| sign.bucket <= last && sign.alert.entity() == entity;
+            if self.signs.get(&entity).is_some_and(is_erased) {
+                self.signs.remove(&entity);
+            }
+            for signs in self.waiting.values_mut() {
+                signs.retain(|sign| !is_erased(sign));
+            }
+            if self.told.get(&entity).is_some_and(|told| told.last <= last) {
+                self.told.remove(&entity);
+            }
+        }
+        self.waiting.retain(|_, signs| !signs.is_empty());
+        self.waiting_signs = self.waiting.values().map(Vec::len).sum();
     }
 
     /// Takes signs of one partition.

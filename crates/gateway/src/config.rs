@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use model::Secret;
 use serde::Deserialize;
@@ -22,6 +23,8 @@ pub struct GatewayConfig {
     pub users: BTreeMap<String, UserConfig>,
     /// Connections at one time, those that did not sign in yet included.
     pub max_connections: usize,
+    /// How long whoever connects may take to sign in: it holds the place of somebody else.
+    pub sign_in_timeout: Duration,
     /// Queries of one user at one time.
     pub max_queries_per_user: usize,
     /// Rows of one answer on the PostgreSQL wire.

@@ -33,7 +33,12 @@ pub async fn bind(config: &GatewayConfig, gate: Arc<dyn SqlGate>) -> Result<Gate
         let listener = listen("listen", address).await?;
         postgres = Some((
             listener,
-            Postgres::new(gate.clone(), users.clone(), acceptor),
+            Postgres::new(
+                gate.clone(),
+                users.clone(),
+                acceptor,
+                config.sign_in_timeout,
+            ),
         ));
     }
     let mut flight = None;

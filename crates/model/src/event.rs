@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::{Nanos, Timestamp};
+use crate::{Nanos, Texts, Timestamp};
 
 macro_rules! fields {
     ($(#[$doc:meta])* $kind:ident { $($(#[$field_doc:meta])* $name:ident => $wire:literal,)* }) => {
@@ -229,7 +229,7 @@ pub struct UsageRow<'a> {
     /// The end of a roll-up.
     pub time_end: Option<Timestamp>,
     /// Text by field.
-    pub text: [Option<Cow<'a, str>>; TextField::ALL.len()],
+    pub text: Texts<'a>,
     /// Counts by field.
     pub counts: [Option<u64>; CountField::ALL.len()],
     /// Flags by field.
@@ -252,7 +252,7 @@ impl<'a> UsageRow<'a> {
             time,
             time_start: None,
             time_end: None,
-            text: [const { None }; TextField::ALL.len()],
+            text: Texts::default(),
             counts: [None; CountField::ALL.len()],
             flags: [None; FlagField::ALL.len()],
             cost: None,
@@ -265,13 +265,13 @@ impl<'a> UsageRow<'a> {
     /// Returns a text field.
     #[inline]
     pub fn text(&self, field: TextField) -> Option<&str> {
-        self.text[field as usize].as_deref()
+        self.text.get(field).map(|text| &**text)
     }
 
     /// Sets a text field.
     #[inline]
     pub fn set_text(&mut self, field: TextField, value: impl Into<Cow<'a, str>>) {
-        self.text[field as usize] = Some(value.into());
+        self.text.set(field, value.into());
     }
 
     /// Returns a count.
@@ -284,6 +284,12 @@ impl<'a> UsageRow<'a> {
     #[inline]
     pub fn set_count(&mut self, field: CountField, value: u64) {
         self.counts[field as usize] = Some(value);
+    }
+
+    /// Sets a flag.
+    #[inline]
+    pub fn set_flag(&mut self, field: FlagField, value: bool) {
+        self.flags[field as usize] = Some(value);
     }
 
     /// Returns a flag.
@@ -303,10 +309,8 @@ impl Serialize for UsageRow<'_> {
         if let Some(end) = self.time_end {
             map.serialize_entry("time_end", &end)?;
         }
-        for field in TextField::ALL {
-            if let Some(text) = self.text(*field) {
-                map.serialize_entry(field.name(), text)?;
-            }
+        for (field, text) in self.text.iter() {
+            map.serialize_entry(field.name(), text)?;
         }
         for field in CountField::ALL {
             if let Some(count) = self.count(*field) {

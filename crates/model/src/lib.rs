@@ -30,6 +30,7 @@ mod inventory;
 mod money;
 mod record;
 mod secret;
+mod texts;
 mod time;
 
 pub use action::{Action, ActionState, AuditEntry, KeyStatus, Rung};
@@ -50,4 +51,5 @@ pub use inventory::{Change, HISTORY_ERASED, Inventory, KeyEntry, LEVEL_ACCEPTED}
 pub use money::{MoneyError, Nanos};
 pub use record::{Headers, OffsetRange, Partition, Position, Record, Records};
 pub use secret::Secret;
+pub use texts::Texts;
 pub use time::{TimeError, Timestamp, Window};

@@ -81,7 +81,8 @@ impl Joint {
 
     /// Takes another inventory; what is judged from now on follows it.
     pub(crate) fn set_directory(&mut self, directory: Arc<KeyDirectory>) {
-        self.campaigns.set_directory(directory);
+        self.campaigns.set_directory(directory.clone());
+        self.ledgers.set_directory(directory);
     }
 
     /// Returns whether what has no key is judged yet.

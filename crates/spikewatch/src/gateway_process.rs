@@ -30,6 +30,7 @@ pub(crate) fn configured(config: &Config) -> Option<GatewayConfig> {
         tls: sql.tls.clone(),
         users: sql.users.clone(),
         max_connections: sql.max_connections,
+        sign_in_timeout: Duration::from_secs(sql.sign_in_timeout_secs),
         max_queries_per_user: sql.max_queries_per_user,
         max_rows: sql.max_rows,
         flight_max_rows: sql.flight_max_rows,

@@ -221,8 +221,8 @@ fn set_changed_key<'t>(draft: &mut Draft<'t>, json: Json<'t>) {
         _ => answered.get("serviceSpecificCredential"),
     };
     let names = ["accessKeyId", "serviceSpecificCredentialId"];
-    let actor = draft.row.text[TextField::Key as usize].take();
-    draft.row.text[TextField::KeyKind as usize] = None;
+    let actor = draft.row.text.take(TextField::Key);
+    draft.row.text.take(TextField::KeyKind);
     if let Some(actor) = actor {
         draft.extra_text("actor", actor);
     }

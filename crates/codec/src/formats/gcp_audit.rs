@@ -179,11 +179,11 @@ fn set_outcome<'t>(draft: &mut Draft<'t>, status: Json<'t>) -> Result<(), Reject
 
 /// Sets the key that was made, changed or deleted; who did it stays the principal.
 fn set_changed_key<'t>(draft: &mut Draft<'t>, payload: Json<'t>, resource: &'t str) {
-    if let Some(actor) = draft.row.text[TextField::Key as usize].take() {
+    if let Some(actor) = draft.row.text.take(TextField::Key) {
         draft.extra_text("actor", actor);
     }
-    draft.row.text[TextField::KeyKind as usize] = None;
-    draft.row.text[TextField::KeyAlias as usize] = None;
+    draft.row.text.take(TextField::KeyKind);
+    draft.row.text.take(TextField::KeyAlias);
     let places = [
         payload.path(&["response", "name"]).str(),
         payload.path(&["response", "response", "name"]).str(),

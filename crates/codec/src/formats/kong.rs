@@ -62,7 +62,7 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
         let mut draft = request(rows, json)?;
         if !PROXIES.contains(&name) {
             // The gateway itself asked a model, to transform a request or to judge it.
-            if let Some(id) = draft.row.text[TextField::Id as usize].take() {
+            if let Some(id) = draft.row.text.take(TextField::Id) {
                 draft.set(TextField::Id, format!("{id}#{name}"));
             }
             draft.set(TextField::Operation, name);

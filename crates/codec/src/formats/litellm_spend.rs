@@ -132,7 +132,7 @@ fn read<'t>(
     }
     if unpriced {
         draft.row.cost = None;
-        draft.row.text[TextField::CostSource as usize] = None;
+        draft.row.text.take(TextField::CostSource);
     }
     rows.push(row, draft)
 }

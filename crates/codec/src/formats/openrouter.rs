@@ -184,7 +184,7 @@ fn set_cost(draft: &mut Draft<'_>, cost: Nanos) {
 
 fn set_provider<'t>(draft: &mut Draft<'t>, json: Json<'t>) {
     draft.provider(json.first(&["provider_name", "providerName"]));
-    if let Some(upstream) = draft.row.text[TextField::Provider as usize].take() {
+    if let Some(upstream) = draft.row.text.take(TextField::Provider) {
         draft.set(TextField::UpstreamProvider, upstream);
     }
     draft.set(TextField::Provider, "openrouter");

@@ -115,12 +115,13 @@ impl EventSeed<'_> {
             FieldKind::TimeStart => draft.row.time_start = self.time(name, map.next_value()?)?,
             FieldKind::TimeEnd => draft.row.time_end = self.time(name, map.next_value()?)?,
             FieldKind::Text(field) => {
-                draft.row.text[field as usize] = match map.next_value()? {
+                match map.next_value()? {
                     // An empty text is an unknown, not a name.
-                    Scalar::Text(text) => Some(text).filter(|text| !text.is_empty()),
-                    Scalar::Null => None,
+                    Scalar::Text(text) if text.is_empty() => {}
+                    Scalar::Text(text) => draft.row.text.set(field, text),
+                    Scalar::Null => {}
                     _ => return Err(self.wrong_type(name, "a text")),
-                };
+                }
             }
             FieldKind::Count(field) => {
                 draft.row.counts[field as usize] = self.count(name, map.next_value()?)?;

@@ -173,7 +173,7 @@ impl<'a> Reader<'a, '_> {
                 // An empty text is an unknown, not a name.
                 if !text.is_empty() {
                     self.remember(text);
-                    *row.text.get_mut(field as usize)? = Some(Cow::Borrowed(text));
+                    row.text.set(field, Cow::Borrowed(text));
                 }
             }
             FieldKind::Count(field) => *row.counts.get_mut(field as usize)? = Some(self.count()?),

@@ -1,8 +1,8 @@
 //! Alerts that were told already, as what explains others: one cause, one alert.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Alert, AlertId, EntityLevel, Metric, Timestamp};
+use model::{Alert, AlertId, Entity, EntityLevel, Metric, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::BUCKET_MILLIS;
@@ -18,9 +18,12 @@ fn whole_buckets(from: i64, until: i64) -> (i64, i64) {
     (from, until.max(from + 1) + BUCKET_MILLIS - 1)
 }
 
+/// What is said in place of the alert on a key that was erased.
+pub(super) const ERASED: &str = "an alert on a key that was erased since";
+
 /// One told alert on live usage, as far as it explains others.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Cause {
+pub(super) struct Cause {
     words: String,
     level: EntityLevel,
     provider: String,
@@ -57,34 +60,17 @@ pub(super) struct Causes {
 
 impl Causes {
     /// Takes a new alert, or a new revision of one.
-    pub(super) fn hear(&mut self, alert: &Alert) {
-        let words = match alert.entity_level {
-            EntityLevel::Key => {
-                let key = alert.key_hint.as_deref().unwrap_or(&alert.key_id);
-                format!("the alert on key {key}")
-            }
-            level => {
-                let name = alert.project.as_deref().unwrap_or(&alert.account);
-                format!(
-                    "the alert on usage without a key of {} {name}",
-                    level.as_str()
-                )
-            }
-        };
-        let cause = Cause {
-            words,
-            level: alert.entity_level,
-            provider: alert.provider.clone(),
-            account: alert.account.clone(),
-            project: alert.project.clone(),
-            from: alert.first_seen.millis(),
-            until: alert.raised_at.max(alert.window_end).millis(),
-            is_open: !alert.ended,
-            usd: alert.cost_so_far_usd.to_usd(),
-            metric: alert.metric,
-            excess: (alert.observed - alert.expected).max(0.0),
-        };
-        self.by_alert.insert(alert.alert_id.clone(), cause);
+    pub(super) fn hear(&mut self, id: AlertId, cause: Cause) {
+        self.by_alert.insert(id, cause);
+    }
+
+    /// Takes the name of an erased key out of alerts that began up to a moment; returns the words
+    /// that had it. What was used still explains what is billed.
+    pub(super) fn forget(&mut self, key: &Entity, until: Timestamp) -> BTreeSet<String> {
+        let causes = self.by_alert.iter_mut();
+        causes
+            .filter_map(|(id, cause)| cause.forget(id, key, until))
+            .collect()
     }
 
     /// Returns the alert that explains most of an effect, if those on what it is made of explain
@@ -111,6 +97,52 @@ impl Causes {
 }
 
 impl Cause {
+    /// Keeps of an alert what explains others.
+    pub(super) fn of(alert: &Alert) -> Self {
+        let words = match alert.entity_level {
+            EntityLevel::Key => {
+                let key = alert.key_hint.as_deref().unwrap_or(&alert.key_id);
+                format!("the alert on key {key}")
+            }
+            level => {
+                let name = alert.project.as_deref().unwrap_or(&alert.account);
+                format!(
+                    "the alert on usage without a key of {} {name}",
+                    level.as_str()
+                )
+            }
+        };
+        Self {
+            words,
+            level: alert.entity_level,
+            provider: alert.provider.clone(),
+            account: alert.account.clone(),
+            project: alert.project.clone(),
+            from: alert.first_seen.millis(),
+            until: alert.raised_at.max(alert.window_end).millis(),
+            is_open: !alert.ended,
+            usd: alert.cost_so_far_usd.to_usd(),
+            metric: alert.metric,
+            excess: (alert.observed - alert.expected).max(0.0),
+        }
+    }
+
+    /// Takes the name of an erased key out, if this is an alert on it that began up to a moment;
+    /// returns the words that had it.
+    pub(super) fn forget(
+        &mut self,
+        id: &AlertId,
+        key: &Entity,
+        until: Timestamp,
+    ) -> Option<String> {
+        let began = Timestamp::from_millis(self.from);
+        let is_of_key = self.level == EntityLevel::Key
+            && began <= until
+            && self.words != ERASED
+            && *id == AlertId::compute(key, began);
+        is_of_key.then(|| std::mem::replace(&mut self.words, ERASED.to_owned()))
+    }
+
     fn is_part_of(&self, effect: &Effect<'_>) -> bool {
         // A key whose project is not known may be of any.
         let fits = |own: &str, wanted: &str| wanted.is_empty() || own == wanted;

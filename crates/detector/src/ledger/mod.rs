@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use columns::SnapshotError;
-use model::{Alert, Entity, EntityLevel, Nanos, Timestamp};
+use model::{Alert, AlertId, Entity, EntityLevel, Nanos, Timestamp};
 
 use crate::archive::Archive;
 use crate::clock::{hour_of, start_of};
@@ -32,7 +32,7 @@ use crate::episode::{score, severity_of};
 use crate::standing::{FamilyStanding, Standing};
 use alarm::{Alarm, Exceeding, Told};
 use book::Book;
-use cause::{Causes, EXPLAINS, Effect};
+use cause::{Cause, Causes, ERASED, EXPLAINS, Effect};
 use forecast::Forecast;
 use grain::Grain;
 use line::{Added, KnownLines, Payer};
@@ -71,7 +71,7 @@ impl Unkeyed {
 struct News {
     lines: Vec<Line>,
     alerts: Vec<Alert>,
-    keys: Vec<Alert>,
+    keys: Vec<(AlertId, Cause)>,
 }
 
 /// A ledger of a grain.
@@ -88,7 +88,7 @@ pub struct Ledgers {
     causes: Causes,
     alarms: BTreeMap<Place, Vec<Alarm>>,
     /// Alerts on usage without a key that were told.
-    unkeyed_told: BTreeSet<model::AlertId>,
+    unkeyed_told: BTreeSet<AlertId>,
     waiting: BTreeMap<i64, News>,
     waiting_count: usize,
     closed: Option<i64>,
@@ -147,12 +147,35 @@ impl Ledgers {
         archive.map("waiting", waiting)?;
         archive.value("waiting_count", waiting_count)?;
         archive.value("closed", closed)?;
-        archive.value("past", past)
+        archive.value("past", past)?;
+        if archive.is_reading() {
+            // What was written down before it was erased.
+            self.forget_erased();
+        }
+        Ok(())
     }
 
     /// Takes another inventory; what is judged from now on follows it.
     pub fn set_directory(&mut self, directory: Arc<KeyDirectory>) {
         self.directory = directory;
+        self.forget_erased();
+    }
+
+    /// Takes the names of erased keys out of what explains alerts.
+    fn forget_erased(&mut self) {
+        let directory = self.directory.clone();
+        for (key, time) in directory.erased() {
+            let mut words = self.causes.forget(&key, time);
+            let waiting = self.waiting.values_mut().flat_map(|news| &mut news.keys);
+            words.extend(waiting.filter_map(|(id, cause)| cause.forget(id, &key, time)));
+            for alarm in self.alarms.values_mut().flatten() {
+                if let Some(explained) = &mut alarm.explained
+                    && words.contains(explained)
+                {
+                    ERASED.clone_into(explained);
+                }
+            }
+        }
     }
 
     /// Takes what one partition has read.
@@ -171,7 +194,8 @@ impl Ledgers {
             .iter()
             .filter(|alert| alert.entity_level == EntityLevel::Key);
         for alert in keys {
-            self.news(bucket_of_alert(alert)).keys.push(alert.clone());
+            let heard = (alert.alert_id.clone(), Cause::of(alert));
+            self.news(bucket_of_alert(alert)).keys.push(heard);
         }
     }
 
@@ -237,8 +261,8 @@ impl Ledgers {
         for line in &news.lines {
             self.add(line, &mut touched);
         }
-        for alert in &news.keys {
-            self.causes.hear(alert);
+        for (id, cause) in news.keys {
+            self.causes.hear(id, cause);
         }
         let mut alerts = self.judge_unkeyed(news.alerts);
         for (grain, slot, period) in touched {
@@ -395,7 +419,7 @@ impl Ledgers {
             let is_told = self.unkeyed_told.contains(&alert.alert_id);
             if is_told || self.causes.explain(&effect, EntityLevel::Service).is_none() {
                 self.unkeyed_told.insert(alert.alert_id.clone());
-                self.causes.hear(&alert);
+                self.causes.hear(alert.alert_id.clone(), Cause::of(&alert));
                 told.push(alert);
             }
         }

@@ -7,6 +7,7 @@ use model::{Alert, Detector, Inventory, Timestamp};
 use proptest::prelude::*;
 use serde_json::json;
 
+use crate::snapshot::{names, restored, saved};
 use crate::support::{Call, batch, start, steady_weeks};
 
 const KEY: &str = "key_1";
@@ -322,12 +323,23 @@ const MANY: [(&str, &str); 12] = [
     ("k11", "a5"),
 ];
 
-fn many(abused: usize) -> Vec<Alert> {
+/// The directory of these keys, with changes.
+fn stored_together(changes: serde_json::Value) -> Arc<KeyDirectory> {
     let keys: Vec<_> = MANY
         .iter()
         .map(|(key, account)| json!({"key": key, "account": account, "vendors": ["storehouse"]}))
         .collect();
-    let directory = Arc::new(KeyDirectory::new(&inventory(json!({ "keys": keys }))));
+    let inventory = inventory(json!({ "keys": keys, "changes": changes }));
+    Arc::new(KeyDirectory::new(&inventory))
+}
+
+fn many(abused: usize) -> Vec<Alert> {
+    many_until(abused, Timestamp::from_millis(i64::MAX)).0
+}
+
+/// Weeks of these keys, the first of them abused, up to a moment; and what joined them.
+fn many_until(abused: usize, until: Timestamp) -> (Vec<Alert>, Campaigns) {
+    let directory = stored_together(json!([]));
     let mut calls = Vec::new();
     for (at, (key, account)) in MANY.into_iter().enumerate() {
         let shift = at as i64 * 7_000;
@@ -345,6 +357,7 @@ fn many(abused: usize) -> Vec<Alert> {
         }
     }
     calls.sort_by_key(|call| call.time);
+    calls.retain(|call| call.time < until);
     let mut detector = PartitionDetector::new(DetectorConfig::default(), directory.clone());
     let mut campaigns = Campaigns::new(DetectorConfig::default(), directory);
     let mut alerts: Vec<Alert> = Vec::new();
@@ -353,7 +366,42 @@ fn many(abused: usize) -> Vec<Alert> {
         campaigns.take(detector.take_signs());
         alerts.extend(campaigns.close(detector.open_from().into_iter()));
     }
-    alerts
+    (alerts, campaigns)
+}
+
+#[test]
+fn an_erased_key_is_in_no_campaign_any_more() {
+    let until = then().plus(80 * Timestamp::MINUTE);
+    let (alerts, mut campaigns) = many_until(10, until);
+    let named = |state: &[u8]| MANY.map(|(key, _)| names(state, &format!("\"{key}\"")));
+    let before = saved(|archive| campaigns.archive(archive));
+    let named_before = named(&before);
+    assert!(named_before[0] && named_before[1], "{named_before:?}");
+    assert!(
+        alerts
+            .iter()
+            .any(|alert| alert.detector == Detector::Campaign)
+    );
+
+    let erased = |time: Timestamp| {
+        stored_together(json!([{
+            "time": time, "type": "history_erased", "key": "k00", "account": "a0",
+            "provider": "openai",
+        }]))
+    };
+    // An erasure of earlier weeks leaves what was seen since.
+    campaigns.set_directory(erased(then().plus(-Timestamp::DAY)));
+    assert!(saved(|archive| campaigns.archive(archive)) == before);
+    campaigns.set_directory(erased(until));
+    let after = saved(|archive| campaigns.archive(archive));
+    let mut left = named_before;
+    left[0] = false;
+    assert_eq!(named(&after), left);
+
+    // What was written down before, and is read now.
+    let mut reborn = Campaigns::new(DetectorConfig::default(), erased(until));
+    restored(&before, |archive| reborn.archive(archive)).expect("what was written is read");
+    assert!(saved(|archive| reborn.archive(archive)) == after);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::ledgers::{House, abuse, rows, services, without_key};
 use crate::support::{Call, batch, start, steady_weeks};
 
 /// Returns what is written of state.
-fn saved(carry: impl FnOnce(&mut Archive<'_>) -> Result<(), SnapshotError>) -> Vec<u8> {
+pub(crate) fn saved(carry: impl FnOnce(&mut Archive<'_>) -> Result<(), SnapshotError>) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut archive = Archive::into(&mut bytes).expect("memory takes it");
     carry(&mut archive).expect("memory takes it");
@@ -20,7 +20,7 @@ fn saved(carry: impl FnOnce(&mut Archive<'_>) -> Result<(), SnapshotError>) -> V
     bytes
 }
 
-fn restored(
+pub(crate) fn restored(
     bytes: &[u8],
     carry: impl FnOnce(&mut Archive<'_>) -> Result<(), SnapshotError>,
 ) -> Result<(), SnapshotError> {
@@ -174,7 +174,7 @@ fn erased(key: &str, time: Timestamp) -> Arc<KeyDirectory> {
     Arc::new(KeyDirectory::new(&inventory))
 }
 
-fn names(state: &[u8], key: &str) -> bool {
+pub(crate) fn names(state: &[u8], key: &str) -> bool {
     state
         .windows(key.len())
         .any(|window| window == key.as_bytes())
@@ -218,4 +218,27 @@ fn an_erased_key_is_forgotten_once_and_by_old_snapshots_too() {
     house.detector.set_directory(erased("key_1", later));
     let after = saved(|archive| house.detector.archive(archive));
     assert!(!names(&after, "key_1"));
+}
+
+#[test]
+fn an_erased_key_explains_a_bill_without_its_name() {
+    let mut calls = steady_weeks("key_1", 4);
+    calls.extend(abuse("key_1", "search"));
+    calls.sort_by_key(|call: &Call| call.time);
+    let mut house = House::new();
+    for calls in calls.chunks(700) {
+        house.observe(&batch(calls));
+    }
+    let before = saved(|archive| house.ledgers.archive(archive));
+    assert!(names(&before, "the alert on key key_1"));
+
+    let now = start().plus(60 * Timestamp::DAY);
+    house.ledgers.set_directory(erased("key_1", now));
+    let after = saved(|archive| house.ledgers.archive(archive));
+    assert!(!names(&after, "key_1") && names(&after, "a key that was erased"));
+
+    let mut reborn = House::new().ledgers;
+    reborn.set_directory(erased("key_1", now));
+    restored(&before, |archive| reborn.archive(archive)).expect("what was written is read");
+    assert!(saved(|archive| reborn.archive(archive)) == after);
 }

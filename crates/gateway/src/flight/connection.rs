@@ -15,9 +15,6 @@ use tokio::time::Sleep;
 use tonic::Extensions;
 use tonic::transport::server::{Connected, TcpConnectInfo, TlsConnectInfo};
 
-/// How long who connects may take to sign in: it holds the place of somebody else.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// The other end of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
@@ -54,7 +51,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(permit: OwnedSemaphorePermit, socket: TcpStream) -> Self {
+    /// Gives the other end so long to sign in.
+    pub(crate) fn new(permit: OwnedSemaphorePermit, socket: TcpStream, patience: Duration) -> Self {
         let peer = Peer {
             tcp: socket.connect_info(),
             is_proven: Arc::default(),
@@ -63,7 +61,7 @@ impl Connection {
             socket,
             _permit: permit,
             peer,
-            patience: Box::pin(tokio::time::sleep(PATIENCE)),
+            patience: Box::pin(tokio::time::sleep(patience)),
         }
     }
 }

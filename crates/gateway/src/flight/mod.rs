@@ -35,6 +35,7 @@ const TLS_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Flight {
     service: FlightSql,
     identity: Option<Identity>,
+    patience: Duration,
 }
 
 impl Flight {
@@ -48,6 +49,7 @@ impl Flight {
         Ok(Self {
             service: FlightSql::new(gate, users, config.flight_max_rows),
             identity: config.tls.as_ref().map(tls::identity).transpose()?,
+            patience: config.sign_in_timeout,
         })
     }
 
@@ -71,11 +73,13 @@ impl Flight {
             let tls = ServerTlsConfig::new().identity(identity);
             server = server.tls_config(tls.timeout(TLS_PATIENCE))?;
         }
-        let incoming = stream::unfold((listener, connections), |(listener, connections)| async {
+        let patience = self.patience;
+        let doorstep = (listener, connections);
+        let incoming = stream::unfold(doorstep, move |(listener, connections)| async move {
             let (permit, socket) = connections.next(&listener).await?;
             // Answers are written in large pieces; what waits for more only waits.
             let prompt = socket.set_nodelay(true);
-            let connection = prompt.map(|()| Connection::new(permit, socket));
+            let connection = prompt.map(|()| Connection::new(permit, socket, patience));
             Some((connection, (listener, connections)))
         });
         let signed_in = self.service.clone();

@@ -7,6 +7,7 @@ mod sign_in;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use columns::SqlGate;
 use pgwire::api::auth::StartupHandler;
@@ -26,14 +27,21 @@ use sign_in::SignIn;
 /// What answers PostgreSQL.
 pub(crate) struct Postgres {
     tls: Option<TlsAcceptor>,
+    patience: Duration,
     session: Session,
     manager: Arc<ConnectionManager>,
 }
 
 impl Postgres {
-    pub(crate) fn new(gate: Arc<dyn SqlGate>, users: Arc<Users>, tls: Option<TlsAcceptor>) -> Self {
+    pub(crate) fn new(
+        gate: Arc<dyn SqlGate>,
+        users: Arc<Users>,
+        tls: Option<TlsAcceptor>,
+        patience: Duration,
+    ) -> Self {
         Self {
             tls,
+            patience,
             session: Session { gate, users },
             manager: Arc::default(),
         }
@@ -64,9 +72,11 @@ impl Postgres {
                 cancel: Arc::new(DefaultCancelHandler::new(self.manager.clone())),
             };
             let (tls, cancel) = (self.tls.clone(), cancel.clone());
+            let overdue = handlers.sign_in.clone().overdue(self.patience);
             tokio::spawn(async move {
                 let outcome: Option<io::Result<()>> = tokio::select! {
                     () = cancel.cancelled() => None,
+                    () = overdue => Some(Err(io::ErrorKind::TimedOut.into())),
                     outcome = process_socket(socket, tls, handlers) => Some(outcome),
                 };
                 if let Some(Err(error)) = outcome {

@@ -2,6 +2,8 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::Sink;
@@ -19,6 +21,7 @@ use crate::users::AFTER_REFUSAL;
 pub(crate) struct SignIn {
     scram: SASLAuthStartupHandler<DefaultServerParameterProvider>,
     needs_tls: bool,
+    is_done: AtomicBool,
 }
 
 impl SignIn {
@@ -39,6 +42,15 @@ impl SignIn {
                 .with_scram(scram)
                 .with_connection_manager(connections),
             needs_tls,
+            is_done: AtomicBool::new(false),
+        }
+    }
+
+    /// Waits until signing in has taken so long; if it is done by then, for ever.
+    pub(crate) async fn overdue(self: Arc<Self>, patience: Duration) {
+        tokio::time::sleep(patience).await;
+        if self.is_done.load(Ordering::Relaxed) {
+            std::future::pending().await
         }
     }
 }
@@ -67,6 +79,7 @@ impl StartupHandler for SignIn {
         let address = client.socket_addr();
         match &signed_in {
             Ok(()) if matches!(client.state(), PgWireConnectionState::ReadyForQuery) => {
+                self.is_done.store(true, Ordering::Relaxed);
                 tracing::info!(user, %address, "signed in to SQL");
             }
             Ok(()) => {}

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gateway::{GatewayConfig, TlsConfig, UserConfig};
 use model::Secret;
@@ -19,6 +20,7 @@ fn config(listen: &str, password: &str) -> GatewayConfig {
         tls: None,
         users: BTreeMap::from([("analyst".to_owned(), user)]),
         max_connections: 1,
+        sign_in_timeout: Duration::from_secs(60),
         max_queries_per_user: 1,
         max_rows: 1,
         flight_max_rows: 1,

@@ -168,6 +168,8 @@ pub(crate) struct SqlConfig {
     pub(crate) users: BTreeMap<String, UserConfig>,
     /// Connections at one time.
     pub(crate) max_connections: usize,
+    /// Seconds that whoever connects may take to sign in.
+    pub(crate) sign_in_timeout_secs: u64,
     /// Queries of one user at one time.
     pub(crate) max_queries_per_user: usize,
     /// The memory from which on the gateway's process is ended, in bytes.
@@ -191,6 +193,7 @@ impl Default for SqlConfig {
             tls: None,
             users: BTreeMap::new(),
             max_connections: 64,
+            sign_in_timeout_secs: 60,
             max_queries_per_user: 4,
             process_memory_bytes: 4 << 30,
             memory_bytes: limits.memory_bytes,

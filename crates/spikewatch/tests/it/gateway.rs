@@ -133,6 +133,29 @@ fn a_program_with_adbc_takes_columns_and_does_nothing_else() {
 }
 
 #[test]
+fn who_stands_in_a_door_or_guesses_keeps_nobody_out() {
+    let Some(tools) = tools("who_stands_in_a_door_or_guesses_keeps_nobody_out") else {
+        return;
+    };
+    const TIMEOUT_SECS: &str = "3";
+    let service = Service::start(
+        &tools,
+        &format!("max_connections = 2\nsign_in_timeout_secs = {TIMEOUT_SECS}\n"),
+    );
+    let (port, flight_port) = (service.port.to_string(), service.flight_port.to_string());
+    let mut doors = python(&tools, "doors.py");
+    doors.args([&port, &flight_port, "analyst", PASSWORD, TIMEOUT_SECS]);
+    assert_eq!(good(doors.output().unwrap()).trim(), "ok");
+    service.stop();
+
+    let service = Service::start(&tools, "");
+    let mut guesses = python(&tools, "guesses.py");
+    guesses.args([&service.flight_port.to_string(), "analyst", PASSWORD]);
+    assert_eq!(good(guesses.output().unwrap()).trim(), "ok");
+    service.stop();
+}
+
+#[test]
 fn drivers_and_psql_ask_what_they_may_see() {
     let Some(tools) = tools("drivers_and_psql_ask_what_they_may_see") else {
         return;

@@ -156,7 +156,7 @@ fn set_texts<'t>(draft: &mut Draft<'t>, from: &Aliases<'_, 't>) {
 /// Takes the word of a header off the key: one key has one fingerprint, with it and without. What
 /// stands where a key was taken out is nobody's.
 fn unwrap_key(draft: &mut Draft<'_>) {
-    let key = draft.row.text[TextField::Key as usize].take();
+    let key = draft.row.text.take(TextField::Key);
     if let Some(bare) = key.as_deref().and_then(http::bare) {
         draft.set(TextField::Key, bare.to_owned());
     }

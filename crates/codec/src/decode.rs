@@ -19,7 +19,7 @@ use crate::native::{self, Order};
 use crate::prices::{Price, Prices, Unpriced};
 use crate::rows::{Decoded, Rows};
 use crate::words::Words;
-use crate::{FingerprintSecret, Networks, Redactor};
+use crate::{Fingerprint, FingerprintSecret, Networks, Redactor};
 
 /// The longest payload that is read, in bytes.
 pub const MAX_PAYLOAD_BYTES: usize = 1 << 20;
@@ -323,14 +323,13 @@ impl Codec {
 
     /// Takes secrets out of every text, fingerprints the key, and cuts what is too long.
     fn protect(&self, row: &mut UsageRow<'_>, look: bool) {
-        if let Some(key) = row.text.take(TextField::Key) {
-            let fingerprint = self.secret.identify(key, look);
-            if let Some(hint) = fingerprint.hint {
-                row.set_text(TextField::KeyHint, hint);
-                row.set_text(TextField::KeyKind, "fingerprint");
-                row.quality.insert(Quality::REDACTED);
-            }
-            row.text.set(TextField::Key, fingerprint.key);
+        let key = row.text(TextField::Key);
+        if let Some(Fingerprint { key, hint }) = key.and_then(|key| self.secret.identify(key, look))
+        {
+            row.set_text(TextField::Key, key);
+            row.set_text(TextField::KeyHint, hint);
+            row.set_text(TextField::KeyKind, "fingerprint");
+            row.quality.insert(Quality::REDACTED);
         }
         // Most raw keys stand where the key does, and nowhere else.
         let look = look && needs_look(row);

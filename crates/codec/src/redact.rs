@@ -14,7 +14,7 @@ use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use regex::bytes::Regex as BytesRegex;
+use aho_corasick::{AhoCorasick, packed};
 use regex::{Captures, Regex};
 
 use crate::plain::Plain;
@@ -130,16 +130,53 @@ const BEGINNINGS: [&str; 20] = [
 ];
 
 /// Three letters each of bearer and basic, whose case is free. All ways of writing more of them are
-/// too many literals to search at once.
+/// too many texts to search at once.
 const WORDS: [&str; 2] = ["rer", "sic"];
 
+/// All ways of writing a word of three letters.
+fn cases(word: &str) -> impl Iterator<Item = String> {
+    (0..1 << word.len()).map(move |upper| {
+        let letter = |(at, letter): (usize, char)| match upper >> at & 1 {
+            0 => letter,
+            _ => letter.to_ascii_uppercase(),
+        };
+        word.chars().enumerate().map(letter).collect()
+    })
+}
+
 /// Whether bytes might hold a shape: its beginning only, a quick no for nearly every event.
-static MIGHT_HOLD: LazyLock<BytesRegex> = LazyLock::new(|| {
-    let beginnings = BEGINNINGS.map(regex::escape).join("|");
-    let words = WORDS.map(|word| format!("(?i-u:{word})")).join("|");
-    BytesRegex::new(&format!("{beginnings}|{words}"))
-        .expect("the beginnings are constant and tested")
+static MIGHT_HOLD: LazyLock<AnyOf> = LazyLock::new(|| {
+    let beginnings = BEGINNINGS.into_iter().map(str::to_owned);
+    AnyOf::new(
+        beginnings
+            .chain(WORDS.into_iter().flat_map(cases))
+            .collect(),
+    )
 });
+
+/// Looks for any of a few texts.
+enum AnyOf {
+    /// By vector instructions, many bytes at once.
+    Packed(packed::Searcher),
+    /// Where there are none.
+    Automaton(AhoCorasick),
+}
+
+impl AnyOf {
+    fn new(texts: Vec<String>) -> Self {
+        match packed::Searcher::new(&texts) {
+            Some(packed) => Self::Packed(packed),
+            None => Self::Automaton(AhoCorasick::new(&texts).expect("the texts are few")),
+        }
+    }
+
+    fn is_in(&self, text: &[u8]) -> bool {
+        match self {
+            Self::Packed(packed) => packed.find(text).is_some(),
+            Self::Automaton(automaton) => automaton.is_match(text),
+        }
+    }
+}
 
 /// A bit for the first three bytes of each beginning, in any case.
 ///
@@ -175,7 +212,7 @@ fn might_hold(text: &[u8]) -> bool {
         }
         _ => false,
     };
-    (text.len() > SHORT_BYTES || text.windows(3).any(begins)) && MIGHT_HOLD.is_match(text)
+    (text.len() > SHORT_BYTES || text.windows(3).any(begins)) && MIGHT_HOLD.is_in(text)
 }
 
 /// A part of a text that is a secret of some kind.

@@ -140,7 +140,7 @@ impl BriefBaseline {
 }
 
 /// The columns of what is learned.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Baseline {
     /// The last bucket learned, and the first one seen.
     learned: Grid<i32>,

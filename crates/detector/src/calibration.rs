@@ -62,7 +62,7 @@ pub(crate) struct Rarity {
 }
 
 /// The columns of the tails, and the decayed days each key has been watched.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Calibration {
     tails: Grid<Tail>,
     days: Grid<f32>,

@@ -72,6 +72,7 @@ enum Bond {
 /// are read does not show. While the log is caught up with, partitions are read in any order and
 /// days apart: signs wait until [`Campaigns::catch_up`]. Afterwards a partition that falls behind
 /// the others by more than half an hour is not waited for.
+#[derive(Clone)]
 pub struct Campaigns {
     config: DetectorConfig,
     directory: Arc<KeyDirectory>,

@@ -20,7 +20,7 @@ const MAX_IDS_A_GENERATION: usize = 1 << 20;
 ///
 /// An id is kept as 128 bits of (provider, account, id): a false repeat among a thousand million
 /// ids is less likely than one in 10^20. Generations of six hours are dropped whole.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Dedup {
     /// The newest generation last, each with the index of its six hours.
     generations: Vec<(i64, HashSet<u128>)>,

@@ -112,6 +112,7 @@ pub struct Vitals {
 }
 
 /// Windows, baselines and alarms of the keys of one partition.
+#[derive(Clone)]
 pub struct PartitionDetector {
     pub(crate) config: DetectorConfig,
     pub(crate) directory: Arc<KeyDirectory>,

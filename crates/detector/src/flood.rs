@@ -96,7 +96,7 @@ struct Judged {
 }
 
 /// The accounts that have shown new ids of late.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Floods {
     accounts: BTreeMap<Entity, Account>,
 }

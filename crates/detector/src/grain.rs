@@ -12,7 +12,7 @@ const EVERY_MINUTE: u64 = (1 << 60) - 1;
 
 /// The columns of grains: for each key the minutes of the hour in which its roll-ups end, and
 /// the last span it declared.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Grains {
     minutes: Grid<u64>,
     span_minutes: Grid<u16>,

@@ -16,7 +16,7 @@ const HALF_LIFE_BUCKETS: f32 = 14.0 * BUCKETS_A_DAY as f32;
 const ALARMED_FACTOR: f32 = 3.0;
 
 /// The columns of the highest counts of requests.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Highest {
     /// In ten minutes, in an hour.
     counts: Grid<f32>,

@@ -14,7 +14,7 @@ use crate::grid::Grid;
 const FREE: u32 = u32::MAX;
 
 /// A provider and an account with keys.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Group {
     provider: Box<str>,
     account: Box<str>,
@@ -30,6 +30,7 @@ struct Group {
 /// The hash is seeded at random, because the texts come from outside; nothing ever iterates
 /// over the table. Providers and accounts are kept once, however many keys they have, and as
 /// long as they have any.
+#[derive(Clone)]
 pub(crate) struct KeyTable {
     slots: HashTable<u32>,
     hasher: RandomState,

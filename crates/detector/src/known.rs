@@ -61,7 +61,7 @@ struct Value {
 }
 
 /// The columns of known values. The value unused for longest makes room.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Known {
     values: Grid<Value>,
     born_day: Grid<u16>,

@@ -38,7 +38,7 @@ impl TallyLesson {
 }
 
 /// The columns of waiting lessons.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Lessons {
     waiting: Grid<TallyLesson>,
 }

@@ -36,7 +36,7 @@ const UNIT_MEMORY_REQUESTS: f64 = 500.0;
 const HOURS: usize = CHANNELS;
 
 /// The columns of levels.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Levels {
     slow: Grid<f32>,
     fast: Grid<f32>,

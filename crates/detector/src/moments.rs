@@ -7,7 +7,7 @@ use crate::brief::Brief;
 use crate::grid::Grid;
 
 /// A column of decayed means and mean squared deviations.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Moments {
     /// Mean, mean squared deviation, evidence so far.
     cells: Grid<f32>,

@@ -59,6 +59,7 @@ impl OpenWindow {
 }
 
 /// The windows of one bucket, and where each key's stands among them.
+#[derive(Clone)]
 pub(crate) struct Bucket {
     bucket: i64,
     /// One more than the place of a key's window; 0 where it has none.
@@ -158,6 +159,7 @@ impl Bucket {
 ///
 /// Rows are believed to be late by minutes, so that no more than two buckets are open at a time:
 /// the even and the odd one.
+#[derive(Clone)]
 pub(crate) struct OpenWindows {
     buckets: [Bucket; 2],
 }

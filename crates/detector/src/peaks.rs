@@ -49,7 +49,7 @@ struct OfKey {
 }
 
 /// The peaks of the few keys that have any.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Peaks {
     by_slot: HashMap<u32, OfKey>,
 }

@@ -79,7 +79,7 @@ struct Today {
 }
 
 /// Statistics over all keys of a partition.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Pool {
     day: i64,
     sums: [[Sums; SIGNALS]; CLASSES],

@@ -74,7 +74,7 @@ struct Today {
 }
 
 /// Rates by key-day, and the sizes of busiest hours, over all keys of a partition.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Population {
     day: i64,
     days: f64,

@@ -48,6 +48,7 @@ impl Room {
 }
 
 /// The column of leases.
+#[derive(Clone)]
 pub(crate) struct Probation {
     /// The last bucket of each key's lease; [`KNOWN`] for keys that are not on probation.
     ends: Grid<i32>,

@@ -14,7 +14,7 @@ const LEAST_WEIGHT: f32 = 0.13;
 
 /// The columns of profiles: for each hour of a working day and of a weekend day the ratio of
 /// that hour to the mean hour; and the share of hours with any usage.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Profiles {
     ratio: Grid<f32>,
     activity: Grid<f32>,

@@ -16,7 +16,7 @@ const GENERATION_MILLIS: i64 = 12 * Timestamp::HOUR;
 const MAX_ROLL_UPS: usize = 1 << 17;
 
 /// The amounts that roll-ups of the last half days have been counted with, by their id.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Restated {
     newest: i64,
     generations: [HashMap<u128, Amounts>; 2],

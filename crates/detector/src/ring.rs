@@ -35,7 +35,7 @@ cells!(u8, u16, u32, u64);
 /// ones until it has paused for a whole ring. Counts are exact in both, up to the largest wide
 /// one. The largest narrow one is no count: it says, in a key's first cell, that its counts are
 /// wide.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Ring<N, W, const LENGTH: usize> {
     narrow: Grid<N>,
     wide: HashMap<u32, Box<[W; LENGTH]>>,

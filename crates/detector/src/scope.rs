@@ -6,6 +6,7 @@ use model::{Alert, AlertId, EntityLevel, Evidence, Timestamp};
 const SEPARATOR: char = '\u{1f}';
 
 /// Usage without a key, of a project or an account.
+#[derive(Clone)]
 pub(crate) struct Scope<'a> {
     is_sum: bool,
     pub(crate) level: EntityLevel,

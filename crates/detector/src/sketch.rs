@@ -10,7 +10,7 @@ const CELLS: usize = 1 << 20;
 /// A count-min sketch (Cormode and Muthukrishnan 2005) with two cells an id and conservative
 /// update, of one bucket of event time: it never says less than what has come, and more where
 /// ids share both cells.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Sketch {
     /// Empty until it is first needed.
     cells: Vec<u8>,

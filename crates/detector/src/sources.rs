@@ -14,7 +14,7 @@ const SHARE: f64 = 0.02;
 /// Buckets remembered as gaps: a week; a longer one is a source that is gone.
 const GAPS: usize = 1008;
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Source {
     /// Keys in an ordinary bucket.
     keys: f64,
@@ -22,7 +22,7 @@ struct Source {
 }
 
 /// The providers that have been seen.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Sources {
     by_provider: BTreeMap<Box<str>, Source>,
 }

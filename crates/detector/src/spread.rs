@@ -27,7 +27,7 @@ pub(crate) struct BriefSpreads {
 }
 
 /// The columns of spreads, for each signal that is a count.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Spreads {
     dispersion: Grid<f32>,
     square: Grid<f32>,

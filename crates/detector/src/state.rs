@@ -60,6 +60,7 @@ pub(crate) struct Newborn {
 const LABELS_BYTES: usize = 128;
 
 /// The columns, and the sparse tables of what only few keys have.
+#[derive(Clone)]
 pub(crate) struct State {
     pub(crate) keys: KeyTable,
     pub(crate) probation: Probation,

@@ -72,7 +72,7 @@ impl Stub {
 }
 
 /// The keys asleep, by a hash of their names.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Stubs {
     by_key: HashMap<u128, Stub>,
     scratch: Vec<u8>,

@@ -36,7 +36,7 @@ pub(crate) struct Share {
 }
 
 /// The texts that are in use, each kept once.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Texts {
     texts: HashSet<Arc<str>>,
 }

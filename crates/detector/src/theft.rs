@@ -20,7 +20,7 @@ const ALTERNATIVES: [(f64, f64); 2] = [(1.15, 1.8), (1.3, 3.0)];
 const ONE_BLOCK: std::ops::RangeInclusive<f64> = -4.0..=6.0;
 
 /// The columns of cumulated evidence.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SlowThefts {
     sums: Grid<f32>,
     /// The last block that was counted.

@@ -44,7 +44,7 @@ pub(crate) struct Amounts {
 }
 
 /// The rings. Everything is counted in whole numbers, so that sums do not depend on order.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Windows {
     /// The newest minute that each key has been seen in.
     head: Grid<i32>,

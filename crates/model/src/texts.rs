@@ -108,23 +108,22 @@ mod tests {
             value.to_mut().push('!');
         }
         // Every third is taken, from both ends of the order in which they were set.
-        let (taken, left): (Vec<_>, Vec<_>) = TextField::ALL
-            .iter()
-            .rev()
-            .partition(|field| **field as usize % 3 == 0);
+        let fields = TextField::ALL.iter().rev().copied();
+        let (taken, left): (Vec<TextField>, Vec<TextField>) =
+            fields.partition(|field| *field as usize % 3 == 0);
         for field in &taken {
-            let text = texts.take(**field).expect("it was set");
+            let text = texts.take(*field).expect("it was set");
             assert_eq!(text, format!("{}!", field.name()));
-            assert_eq!(texts.get(**field), None);
+            assert_eq!(texts.get(*field), None);
         }
         let fields: Vec<_> = texts.iter().map(|(field, _)| field).collect();
         assert!(fields.is_sorted() && fields.len() == left.len());
         for field in left {
-            assert_eq!(texts.get(*field).unwrap(), &format!("{}!", field.name()));
+            assert_eq!(texts.get(field).unwrap(), &format!("{}!", field.name()));
         }
         for field in taken {
-            texts.set(*field, "again".into());
-            assert_eq!(texts.get(*field).unwrap(), "again");
+            texts.set(field, "again".into());
+            assert_eq!(texts.get(field).unwrap(), "again");
         }
     }
 

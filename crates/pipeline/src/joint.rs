@@ -11,6 +11,7 @@ use crate::stage::{Shown, Standpoint};
 
 /// The one place that sees all partitions. They are heard in the order in which their records
 /// were read, whichever of them is ready first.
+#[derive(Clone)]
 pub(crate) struct Joint {
     campaigns: Campaigns,
     ledgers: Ledgers,

@@ -1,10 +1,12 @@
 //! Saves now and then what the stages know, and finds it again at start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use columns::HistoryWriter;
+use columns::{HistoryWriter, SnapshotError};
 use model::Partition;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use crate::snapshots::Saved;
@@ -88,13 +90,26 @@ async fn ahead(
     Ok(None)
 }
 
-/// Makes snapshots when they are due.
+/// Makes snapshots when they are due, beside the work on what is read meanwhile.
 pub(crate) struct Keeper {
     config: SnapshotConfig,
     /// The offsets of the last snapshot.
     saved: BTreeMap<Partition, i64>,
     saved_at: Instant,
-    took: Duration,
+    /// How long the last one was written.
+    wrote: Duration,
+    /// Partitions of which something was erased, and which no snapshot has without it yet.
+    erased: BTreeSet<Partition>,
+    saving: Option<Saving>,
+}
+
+/// A snapshot under way.
+struct Saving {
+    offsets: BTreeMap<Partition, i64>,
+    erased: BTreeSet<Partition>,
+    /// Told once history has all of it.
+    in_history: Option<oneshot::Sender<()>>,
+    task: JoinHandle<Result<(Saved, Duration), SnapshotError>>,
 }
 
 impl Keeper {
@@ -103,45 +118,108 @@ impl Keeper {
             config,
             saved: restored,
             saved_at: Instant::now(),
-            took: Duration::ZERO,
+            wrote: Duration::ZERO,
+            erased: BTreeSet::new(),
+            saving: None,
         }
     }
 
     /// Returns whether it is time to save what is known at these offsets.
     pub(crate) fn is_due(&self, offsets: &BTreeMap<Partition, i64>, ended: bool) -> bool {
-        let rest = self.config.interval.max(self.took * REST);
-        self.saved != *offsets && (ended || self.saved_at.elapsed() >= rest)
+        let rest = self.config.interval.max(self.wrote * REST);
+        self.saving.is_none()
+            && self.saved != *offsets
+            && (ended || self.saved_at.elapsed() >= rest)
     }
 
-    /// Saves what is known at these offsets, all of which history has; a failure is told, and
-    /// tried again when it is due again.
-    pub(crate) async fn save(
-        &mut self,
-        mut stages: Stages,
-        offsets: &BTreeMap<Partition, i64>,
-        vitals: &PipelineVitals,
-    ) -> Result<Stages, Error> {
-        let began = Instant::now();
-        let (folder, at) = (self.config.folder.clone(), offsets.clone());
-        let saving = tokio::task::spawn_blocking(move || {
-            let outcome = folder.save(&mut stages, &at);
-            (stages, outcome)
+    /// Begins to save what is known at these offsets, as a copy of the stages has it.
+    ///
+    /// What is written becomes a snapshot once [`Self::committed`] says that history has it:
+    /// a snapshot is never ahead of history.
+    pub(crate) fn begin(&mut self, mut stages: Stages, offsets: &BTreeMap<Partition, i64>) {
+        let mut erased = stages.forgotten();
+        erased.extend(self.erased.iter().cloned());
+        let (folder, at, of) = (self.config.folder.clone(), offsets.clone(), erased.clone());
+        let (in_history, is_in_history) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let began = Instant::now();
+            let writing = {
+                let folder = folder.clone();
+                tokio::task::spawn_blocking(move || folder.write(&mut stages, &at, &of))
+            };
+            let written = writing.await.map_err(std::io::Error::other)??;
+            let wrote = began.elapsed();
+            is_in_history.await.map_err(std::io::Error::other)?;
+            let finishing = tokio::task::spawn_blocking(move || folder.finish(written));
+            let saved = finishing.await.map_err(std::io::Error::other)??;
+            Ok((saved, wrote))
         });
-        let (stages, outcome) = saving.await?;
-        self.took = began.elapsed();
         self.saved_at = Instant::now();
+        self.saving = Some(Saving {
+            offsets: offsets.clone(),
+            erased,
+            in_history: Some(in_history),
+            task,
+        });
+    }
+
+    /// Returns whether a snapshot waits for history.
+    pub(crate) fn waits_for_history(&self) -> bool {
+        let saving = self.saving.as_ref();
+        saving.is_some_and(|saving| saving.in_history.is_some())
+    }
+
+    /// Notes what history has.
+    pub(crate) fn committed(&mut self, committed: &BTreeMap<Partition, i64>) {
+        let Some(saving) = &mut self.saving else {
+            return;
+        };
+        let has = |(partition, offset): (&Partition, &i64)| {
+            committed
+                .get(partition)
+                .is_some_and(|committed| committed >= offset)
+        };
+        if saving.offsets.iter().all(has)
+            && let Some(in_history) = saving.in_history.take()
+        {
+            // A task that failed before hears nothing.
+            let _ = in_history.send(());
+        }
+    }
+
+    /// Waits for the end of a snapshot; for ever if none is under way. Dropping the future loses
+    /// nothing.
+    ///
+    /// A failure is told, and tried again when it is due again.
+    pub(crate) async fn ended(&mut self, vitals: &PipelineVitals) {
+        let Some(saving) = &mut self.saving else {
+            return std::future::pending().await;
+        };
+        let outcome = (&mut saving.task).await;
+        let Some(saving) = self.saving.take() else {
+            return;
+        };
+        let outcome = outcome.unwrap_or_else(|err| Err(std::io::Error::other(err).into()));
         match outcome {
-            Ok(Saved { number, bytes }) => {
-                self.saved = offsets.clone();
-                vitals.set_snapshot(bytes, self.took);
-                info!(number, bytes, took = ?self.took, "saved a snapshot");
+            Ok((Saved { number, bytes }, wrote)) => {
+                self.saved = saving.offsets;
+                self.erased.clear();
+                self.wrote = wrote;
+                vitals.set_snapshot(bytes, wrote);
+                info!(number, bytes, took = ?wrote, "saved a snapshot");
             }
             Err(error) => {
+                // What was erased is not to come back by a file that names it.
+                self.erased = saving.erased;
                 vitals.set_snapshot_failed();
                 vitals.set_error(format!("could not save a snapshot: {error}"));
                 error!(%error, "could not save a snapshot, the one before is kept");
             }
         }
-        Ok(stages)
+    }
+
+    /// Returns whether one is under way.
+    pub(crate) fn is_saving(&self) -> bool {
+        self.saving.is_some()
     }
 }

@@ -119,6 +119,7 @@ impl Pipeline {
             workers: Some(Workers::start(self.stages, self.threads)?),
             threads: self.threads,
             keeper,
+            committed: self.offsets.clone(),
             offsets: self.offsets,
             pending: BTreeMap::new(),
             pending_rows: 0,
@@ -159,6 +160,8 @@ struct Run {
     keeper: Option<Keeper>,
     /// The next offset of each partition that has been staged.
     offsets: BTreeMap<Partition, i64>,
+    /// The next offset of each partition that history has.
+    committed: BTreeMap<Partition, i64>,
     /// The next offset of each partition that has been staged since the last commit began.
     pending: BTreeMap<Partition, i64>,
     /// Rows that are live and not committed, those of a commit under way too.
@@ -201,6 +204,7 @@ impl Run {
                 has_committed = true;
                 false
             }
+            () = saved(&mut self.keeper, &self.vitals) => false,
             records = self.source.next(), if may_read => match records? {
                 Some(records) if records.is_empty() => false,
                 Some(records) => {
@@ -219,17 +223,24 @@ impl Run {
         if self.upkeep.is_due(ended) {
             self.keep_up(ended).await?;
         }
-        let due = self.pending_rows >= self.checkpoint.rows
+        if ended {
+            self.settle().await?;
+            self.save_at_end().await?;
+            return Ok(true);
+        }
+        // Little waits for history then.
+        let is_due = |keeper: &Keeper| has_committed && keeper.is_due(&self.offsets, false);
+        if self.keeper.as_ref().is_some_and(is_due) {
+            self.begin_snapshot().await?;
+        }
+        let waits = self.keeper.as_ref().is_some_and(Keeper::waits_for_history);
+        let due = waits
+            || self.pending_rows >= self.checkpoint.rows
             || self.last_checkpoint.elapsed() >= self.checkpoint.interval;
         if due && self.commit.is_none() {
             self.begin_commit();
         }
-        let is_due = |keeper: &Keeper| has_committed && keeper.is_due(&self.offsets, ended);
-        if ended || self.keeper.as_ref().is_some_and(is_due) {
-            self.settle().await?;
-            self.save_snapshot(ended).await?;
-        }
-        Ok(ended)
+        Ok(false)
     }
 
     /// Takes a batch that was worked on: others are told, and its rows are shown to queries.
@@ -332,6 +343,12 @@ impl Run {
         written.fetch_add(receipt.rows_written, Ordering::Relaxed);
         self.live.committed(commit.batches);
         self.pending_rows -= commit.rows;
+        let ends = commit.ranges.iter();
+        self.committed
+            .extend(ends.map(|range| (range.partition.clone(), range.end)));
+        if let Some(keeper) = &mut self.keeper {
+            keeper.committed(&self.committed);
+        }
         if let Err(err) = self.source.commit(&commit.ranges).await {
             // The group's offset is information; history knows where it stands.
             warn!(error = %err, "could not commit offsets");
@@ -354,16 +371,33 @@ impl Run {
         }
     }
 
-    /// Saves what the stages know, if it is time. All of it is in history by now.
-    async fn save_snapshot(&mut self, ended: bool) -> Result<(), Error> {
-        let due = |keeper: &mut Keeper| keeper.is_due(&self.offsets, ended);
-        let Some(mut keeper) = self.keeper.take_if(due) else {
+    /// Copies what the stages know as of one moment, and begins to write it down.
+    async fn begin_snapshot(&mut self) -> Result<(), Error> {
+        let began = Instant::now();
+        self.drain().await?;
+        let workers = self.workers.as_ref().ok_or(Error::StageEnded)?;
+        let copy = workers.copy().await?;
+        if let Some(keeper) = &mut self.keeper {
+            keeper.begin(copy, &self.offsets);
+            keeper.committed(&self.committed);
+        }
+        self.vitals.set_snapshot_pause(began.elapsed());
+        Ok(())
+    }
+
+    /// Saves what the stages know at the end, all of which is in history by now.
+    async fn save_at_end(&mut self) -> Result<(), Error> {
+        let Some(mut keeper) = self.keeper.take() else {
             return Ok(());
         };
-        let stages = self.stop_workers()?;
-        let stages = keeper.save(stages, &self.offsets, &self.vitals).await?;
-        self.start_workers(stages)?;
-        self.keeper = Some(keeper);
+        if keeper.is_saving() {
+            keeper.ended(&self.vitals).await;
+        }
+        if keeper.is_due(&self.offsets, true) {
+            keeper.begin(self.stop_workers()?, &self.offsets);
+            keeper.committed(&self.committed);
+            keeper.ended(&self.vitals).await;
+        }
         Ok(())
     }
 
@@ -393,6 +427,14 @@ impl Run {
     fn finish(mut self) -> RunSummary {
         self.summary.seconds = self.started.map_or(0.0, |at| at.elapsed().as_secs_f64());
         self.summary
+    }
+}
+
+/// Waits for the end of a snapshot; for ever if none is under way.
+async fn saved(keeper: &mut Option<Keeper>, vitals: &PipelineVitals) {
+    match keeper {
+        Some(keeper) => keeper.ended(vitals).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -11,10 +11,11 @@
 //! it is there whole or not at all. The last [`KEPT`] are kept. A partition of which nothing was
 //! read or erased since the one before is linked and not written again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use columns::SnapshotError;
 use detector::{Archive, STATE_VERSION};
@@ -112,6 +113,14 @@ pub struct Saved {
     pub bytes: u64,
 }
 
+/// A snapshot that is whole on the disk, and that nobody looks at yet.
+#[derive(Debug)]
+pub(crate) struct Written {
+    number: u64,
+    unfinished: PathBuf,
+    bytes: u64,
+}
+
 impl SnapshotFolder {
     /// Names a folder, which need not be there yet.
     pub fn new(root: PathBuf, cluster: &str) -> Self {
@@ -130,36 +139,73 @@ impl SnapshotFolder {
         stages: &mut Stages,
         offsets: &BTreeMap<Partition, i64>,
     ) -> Result<Saved, SnapshotError> {
+        let erased = stages.forgotten();
+        let saved = self.finish(self.write(stages, offsets, &erased)?)?;
+        stages.was_written();
+        Ok(saved)
+    }
+
+    /// Writes what the stages know at these offsets, under a name that nobody looks at. The files
+    /// of partitions of which something was `erased` are written, even if nothing came since.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub(crate) fn write(
+        &self,
+        stages: &mut Stages,
+        offsets: &BTreeMap<Partition, i64>,
+        erased: &BTreeSet<Partition>,
+    ) -> Result<Written, SnapshotError> {
         fs::create_dir_all(&self.root)?;
         let numbers = self.numbers()?;
         let before = numbers.first().and_then(|&number| self.open(number).ok());
         let number = numbers.first().map_or(1, |newest| newest + 1);
-        let folder = self.root.join(format!("{number:010}"));
-        let unfinished = self.root.join(format!("{number:010}{UNFINISHED}"));
-        let written = self.write(&unfinished, stages, offsets, before.as_ref());
-        let written = written.and_then(|bytes| {
-            fs::rename(&unfinished, &folder)?;
-            sync(&self.root)?;
-            Ok(bytes)
-        });
+        // A run that ended in the middle may still be writing another.
+        static BEGUN: AtomicU64 = AtomicU64::new(0);
+        let begun = BEGUN.fetch_add(1, Ordering::Relaxed);
+        let unfinished = format!("{number:010}-{begun}{UNFINISHED}");
+        let unfinished = self.root.join(unfinished);
+        let written = self.write_files(&unfinished, stages, offsets, before.as_ref(), erased);
         if written.is_err() {
             // On a full disk this gives back what it took.
             let _ = fs::remove_dir_all(&unfinished);
         }
-        let bytes = written?;
-        stages.was_written();
-        for old in numbers.iter().skip(KEPT - 1) {
-            self.remove(*old);
+        Ok(Written {
+            number,
+            unfinished,
+            bytes: written?,
+        })
+    }
+
+    /// Makes what was written the newest snapshot: history must have all of it by now.
+    ///
+    /// # Errors
+    /// When the disk does not take it; what was there before is untouched.
+    pub(crate) fn finish(&self, written: Written) -> Result<Saved, SnapshotError> {
+        let Written {
+            number,
+            unfinished,
+            bytes,
+        } = written;
+        let renamed = fs::rename(&unfinished, self.root.join(format!("{number:010}")))
+            .and_then(|()| sync(&self.root));
+        if renamed.is_err() {
+            let _ = fs::remove_dir_all(&unfinished);
+        }
+        renamed?;
+        for old in self.numbers()?.into_iter().skip(KEPT) {
+            self.remove(old);
         }
         Ok(Saved { number, bytes })
     }
 
-    fn write(
+    fn write_files(
         &self,
         folder: &Path,
         stages: &mut Stages,
         offsets: &BTreeMap<Partition, i64>,
         before: Option<&Snapshot>,
+        erased: &BTreeSet<Partition>,
     ) -> Result<u64, SnapshotError> {
         if folder.exists() {
             fs::remove_dir_all(folder)?;
@@ -176,7 +222,7 @@ impl SnapshotFolder {
             };
             let path = folder.join(&kept.file);
             // What was erased is not to come back by a file that names it.
-            let before = before.filter(|_| !stages.has_forgotten(partition));
+            let before = before.filter(|_| !erased.contains(partition));
             let is_linked = before.is_some_and(|before| before.link(&kept, &path));
             if !is_linked {
                 write_file(&path, |archive| {

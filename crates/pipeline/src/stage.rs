@@ -47,6 +47,7 @@ pub(crate) struct Standpoint {
 
 /// Decoding, dropping of repeats, and detection of one partition; whoever has it owns the
 /// partition's state.
+#[derive(Clone)]
 pub(crate) struct Stage {
     codec: Codec,
     scores: ScoresWanted,
@@ -141,6 +142,14 @@ impl Stage {
     pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
         self.dedup.archive(archive)?;
         self.detector.archive(archive)
+    }
+
+    /// Returns a copy that is written down while this one goes on; what was erased until now is
+    /// written with it.
+    pub(crate) fn copy(&mut self) -> Box<Self> {
+        let copy = Box::new(self.clone());
+        self.was_written();
+        copy
     }
 
     /// Returns whether something was erased since it was last written down.

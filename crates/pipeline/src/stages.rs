@@ -1,6 +1,6 @@
 //! The pure middle: records to columns, alerts and dead letters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use codec::Codec;
@@ -21,6 +21,7 @@ pub enum Grouping {
 }
 
 /// Decoding, dropping of repeats, and detection, with the state of every partition.
+#[derive(Clone)]
 pub struct Stages {
     codec: Codec,
     config: DetectorConfig,
@@ -141,10 +142,11 @@ impl Stages {
         Ok(())
     }
 
-    /// Returns whether something of a partition was erased since it was last written down.
-    pub(crate) fn has_forgotten(&self, partition: &Partition) -> bool {
-        let stage = self.partitions.get(partition);
-        stage.is_some_and(|stage| stage.has_forgotten())
+    /// Returns the partitions of which something was erased since they were last written down.
+    pub(crate) fn forgotten(&self) -> BTreeSet<Partition> {
+        let forgotten = self.partitions.iter();
+        let forgotten = forgotten.filter(|(_, stage)| stage.has_forgotten());
+        forgotten.map(|(partition, _)| partition.clone()).collect()
     }
 
     /// Says that a snapshot of all of it is durable.

@@ -35,8 +35,10 @@ pub struct PipelineVitals {
     pub snapshot_failures: AtomicU64,
     /// Bytes of the last snapshot.
     pub snapshot_bytes: AtomicU64,
-    /// How long the last snapshot took, in milliseconds.
+    /// How long the last snapshot was written, in milliseconds.
     pub snapshot_millis: AtomicU64,
+    /// How long nothing was judged because of it, in milliseconds.
+    pub snapshot_pause_millis: AtomicU64,
     watermark_millis: AtomicI64,
     checkpoint_millis: AtomicI64,
     last_error: Mutex<Option<String>>,
@@ -95,6 +97,11 @@ impl PipelineVitals {
         self.snapshots.fetch_add(1, Ordering::Relaxed);
         self.snapshot_bytes.store(bytes, Ordering::Relaxed);
         self.snapshot_millis.store(millis, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_snapshot_pause(&self, pause: Duration) {
+        let millis = pause.as_millis().try_into().unwrap_or(u64::MAX);
+        self.snapshot_pause_millis.store(millis, Ordering::Relaxed);
     }
 
     pub(crate) fn set_snapshot_failed(&self) {

@@ -20,6 +20,8 @@ enum Job {
     Own(Partition, Box<Stage>),
     /// Carry records of a partition through, and answer.
     Process(Records, oneshot::Sender<Done>),
+    /// Copy all partitions, to be written down.
+    Copy(oneshot::Sender<Owned>),
 }
 
 /// The state of the partitions that a thread owns.
@@ -83,6 +85,24 @@ impl Workers {
             // Without a sender the thread's loop ends.
             drop(jobs);
             let owned = thread.join().map_err(|_| Error::StageEnded)?;
+            stages.partitions.extend(owned);
+        }
+        Ok(stages)
+    }
+
+    /// Returns a copy of all that the stages know, to be written down while they go on; each
+    /// thread copies its own. Nothing may be in work, so that it is of one moment.
+    pub(crate) async fn copy(&self) -> Result<Stages, Error> {
+        debug_assert!(self.is_idle(), "what is in work would be missed");
+        let mut copying = Vec::new();
+        for worker in &self.workers {
+            let (answer, answered) = oneshot::channel();
+            worker.ask(Job::Copy(answer))?;
+            copying.push(answered);
+        }
+        let mut stages = self.stages.clone();
+        for answered in copying {
+            let owned = answered.await.map_err(|_| Error::StageEnded)?;
             stages.partitions.extend(owned);
         }
         Ok(stages)
@@ -185,6 +205,12 @@ fn work(jobs: &mpsc::Receiver<Job>) -> Owned {
         match job {
             Job::Own(partition, stage) => {
                 stages.insert(partition, stage);
+            }
+            Job::Copy(answer) => {
+                let owned = stages.iter_mut();
+                let copies = owned.map(|(partition, stage)| (partition.clone(), stage.copy()));
+                // Who asked may have stopped; then there is nothing to write down either.
+                let _ = answer.send(copies.collect());
             }
             Job::Process(records, answer) => {
                 let Some(stage) = stages.get_mut(records.partition()) else {

@@ -78,6 +78,7 @@ fn vitals(now: Timestamp) -> Vitals {
         snapshot_failures: 1,
         snapshot_bytes: 4096,
         snapshot_seconds: 0.25,
+        snapshot_pause_seconds: 0.02,
         unreadable: Vec::new(),
         unpriced: vec![UnpricedModel {
             provider: "openai".to_owned(),

@@ -104,8 +104,13 @@ fn add_vitals(registry: &mut Registry, vitals: &Vitals) {
         ),
         (
             "snapshot_duration_seconds",
-            "How long the last snapshot took",
+            "How long the last snapshot was written",
             (vitals.snapshots > 0).then_some(vitals.snapshot_seconds),
+        ),
+        (
+            "snapshot_pause_seconds",
+            "How long nothing was judged while the state was copied for the last snapshot",
+            (vitals.snapshots > 0).then_some(vitals.snapshot_pause_seconds),
         ),
         (
             "lag_records",

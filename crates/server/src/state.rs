@@ -42,8 +42,10 @@ pub struct Vitals {
     pub snapshot_failures: u64,
     /// Bytes of the last snapshot.
     pub snapshot_bytes: u64,
-    /// How long the last snapshot took.
+    /// How long the last snapshot was written.
     pub snapshot_seconds: f64,
+    /// How long nothing was judged because of it.
+    pub snapshot_pause_seconds: f64,
     /// What had tokens and neither a cost nor a price since the start, most tokens first.
     pub unpriced: Vec<UnpricedModel>,
     /// Topic and partition of what next to nothing can be read of.

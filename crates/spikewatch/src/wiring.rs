@@ -193,10 +193,9 @@ async fn load_inventory(
 /// Gives keys of an inventory the same identity as the codec gives those of events.
 pub(crate) fn protected(mut inventory: Inventory, secret: &FingerprintSecret) -> Inventory {
     let identify = |key: &mut String| {
-        *key = secret
-            .identify(std::mem::take(key).into(), true)
-            .key
-            .into_owned();
+        if let Some(fingerprint) = secret.identify(key, true) {
+            *key = fingerprint.key;
+        }
     };
     for entry in &mut inventory.keys {
         identify(&mut entry.key);
@@ -286,6 +285,7 @@ impl VitalsSource for AppVitals {
             snapshot_failures: count(&self.vitals.snapshot_failures),
             snapshot_bytes: count(&self.vitals.snapshot_bytes),
             snapshot_seconds: count(&self.vitals.snapshot_millis) as f64 / 1e3,
+            snapshot_pause_seconds: count(&self.vitals.snapshot_pause_millis) as f64 / 1e3,
             unpriced: self.codec.unpriced().into_iter().map(unpriced).collect(),
             unreadable: self
                 .vitals

@@ -65,8 +65,7 @@ impl EventSink for Checker {
         self.expect(counts.max().unwrap_or(0) <= 1_000_000_000_000, "count", row);
         let texts = row
             .text
-            .iter()
-            .flatten()
+            .values()
             .chain(row.extra.iter().map(|(_, value)| value));
         self.expect(
             texts.map(|text| text.len()).max().unwrap_or(0) <= 4096,

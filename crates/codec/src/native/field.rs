@@ -63,12 +63,15 @@ impl FieldKind {
 const TEXT_AT: usize = 7;
 const COUNT_AT: usize = TEXT_AT + TextField::ALL.len();
 const FLAG_AT: usize = COUNT_AT + CountField::ALL.len();
-const _: () = assert!(FieldKind::COUNT < 64);
+const _: () = assert!(FieldKind::COUNT < FIELDS);
+
+/// Room for the fields and a few more; a power of two, so that no index is beyond it.
+pub(super) const FIELDS: usize = 64;
 
 /// The fields that have a scalar each, by their index, with their names in quotes and the colon
 /// behind.
-pub(super) static SCALARS: [Option<(FieldKind, QuotedName)>; FieldKind::COUNT] = {
-    let mut scalars = [const { None }; FieldKind::COUNT];
+pub(super) static SCALARS: [Option<(FieldKind, QuotedName)>; FIELDS] = {
+    let mut scalars = [const { None }; FIELDS];
     let plain = [
         (FieldKind::Time, "time"),
         (FieldKind::TimeStart, "time_start"),
@@ -135,10 +138,17 @@ impl QuotedName {
         }
     }
 
-    /// Returns the length in bytes if `text` begins with the name. Near the end of a text that is
-    /// not told.
+    /// Returns the length in bytes if `text` begins with the name.
+    #[inline(always)]
     pub(super) fn begins(&self, text: &[u8]) -> Option<usize> {
-        let bytes = text.first_chunk::<{ Self::BYTES }>()?;
+        let near_end;
+        let bytes = match text.first_chunk::<{ Self::BYTES }>() {
+            Some(bytes) => bytes,
+            None => {
+                near_end = padded(text);
+                &near_end
+            }
+        };
         let (words, _) = bytes.as_chunks::<8>();
         let differs = words.iter().zip(self.words.iter().zip(self.masks)).fold(
             0,
@@ -148,6 +158,16 @@ impl QuotedName {
         );
         (differs == 0).then_some(self.length)
     }
+}
+
+/// Returns the last bytes of a text with zeros behind, which no text of JSON has.
+#[inline(always)]
+pub(super) fn padded<const BYTES: usize>(end: &[u8]) -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    for (byte, of) in bytes.iter_mut().zip(end) {
+        *byte = *of;
+    }
+    bytes
 }
 
 #[cfg(test)]
@@ -171,7 +191,13 @@ mod tests {
             assert_eq!(FieldKind::of(wire), Some(*kind));
             let text = format!("\"{wire}\":{}", " ".repeat(24));
             assert_eq!(name.begins(text.as_bytes()), Some(wire.len() + 3), "{wire}");
-            assert_eq!(name.begins(&text.as_bytes()[..23]), None, "near the end");
+            let whole = wire.len() + 3;
+            assert_eq!(
+                name.begins(&text.as_bytes()[..whole]),
+                Some(whole),
+                "the end"
+            );
+            assert_eq!(name.begins(&text.as_bytes()[..whole - 1]), None, "cut");
             for other in [
                 text.replace("\":", "s\":"),
                 text.replace(':', " :"),

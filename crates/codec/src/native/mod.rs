@@ -7,9 +7,11 @@
 //! Two readers give the same rows: [`ordered`] is for events that look like the one before, and
 //! declines what it does not know; [`general`] reads everything, and says what is wrong.
 
+mod cursor;
 mod field;
 mod general;
 mod ordered;
+mod same_day;
 
 use std::borrow::Cow;
 

@@ -14,6 +14,7 @@ use crate::grid::Grid;
 const MAX_LEDGERS: usize = 1 << 16;
 
 /// Ledgers of one grain: a slot for each payer, at every level.
+#[derive(Clone)]
 pub(crate) struct Book {
     grain: Grain,
     slots: HashMap<Payer, u32>,

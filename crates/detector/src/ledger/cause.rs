@@ -53,7 +53,7 @@ pub(super) struct Effect<'a> {
 }
 
 /// The alerts that were told of keys, and of usage without one.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Causes {
     by_alert: BTreeMap<AlertId, Cause>,
 }

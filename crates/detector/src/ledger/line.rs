@@ -179,7 +179,7 @@ pub(crate) struct Added {
 }
 
 /// The lines of the last weeks by their id: the same id again replaces what it said before.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct KnownLines {
     generations: BTreeMap<i64, HashMap<u128, Added>>,
     /// How many had to be forgotten before their time, because there were too many.

@@ -53,7 +53,7 @@ const MOST_WAITING: usize = 50_000;
 const PATIENCE_BUCKETS: i64 = 3;
 
 /// What a partition has read that belongs to no key, since it was last asked.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Unkeyed {
     pub(crate) lines: Vec<Line>,
     /// Alerts on usage without a key: told unless an alert on a key explains them.
@@ -67,7 +67,7 @@ impl Unkeyed {
 }
 
 /// What has arrived in one bucket.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct News {
     lines: Vec<Line>,
     alerts: Vec<Alert>,
@@ -79,6 +79,7 @@ type Place = (Grain, u32);
 
 /// The ledgers of all partitions, and the one place that sees alerts on keys, on usage without
 /// one and on bills together.
+#[derive(Clone)]
 pub struct Ledgers {
     config: DetectorConfig,
     directory: Arc<KeyDirectory>,

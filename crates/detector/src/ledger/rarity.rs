@@ -73,6 +73,7 @@ pub(crate) struct Settled {
 
 /// The tails of all ledgers of one grain. What they have in common are whole numbers and takes
 /// effect with the next day, so that no order shows.
+#[derive(Clone)]
 pub(crate) struct Rarities {
     grain: Grain,
     own: Grid<Sums>,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use casebook::AlertFilter;
+use columns::HistoryWriter;
 use model::{Alert, Partition, Records};
 use pipeline::SnapshotFolder;
 use tempfile::TempDir;
@@ -68,6 +69,16 @@ fn content(snapshot: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
+/// Checks that no snapshot has seen what history has not.
+async fn assert_not_ahead(setup: &Setup) {
+    for snapshot in setup.snapshots.as_ref().unwrap().snapshots() {
+        for (partition, offset) in snapshot.offsets() {
+            let has = setup.history.next_offset(&partition).await.unwrap();
+            assert!(has >= Some(offset), "{partition}: {has:?} < {offset}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn crashes_at_any_batch_change_neither_rows_nor_alerts_nor_state() {
     let lines = story();
@@ -83,6 +94,7 @@ async fn crashes_at_any_batch_change_neither_rows_nor_alerts_nor_state() {
         let outcome = broken.try_run(batches(&lines, *cut), after).await;
         let read = broken.vitals.records.load(Ordering::Relaxed) - read_before;
         restored += usize::from((read as usize) < lines.len());
+        assert_not_ahead(&broken).await;
         if outcome.is_ok() {
             break;
         }

@@ -29,6 +29,7 @@ pub(crate) fn vitals() -> Vitals {
         snapshot_failures: 1,
         snapshot_bytes: 4096,
         snapshot_seconds: 0.25,
+        snapshot_pause_seconds: 0.02,
         unpriced: Vec::new(),
         unreadable: Vec::new(),
         last_error: None,

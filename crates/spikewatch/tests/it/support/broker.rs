@@ -5,6 +5,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::{eventually, free_port, run, script};
@@ -161,26 +163,7 @@ pub(crate) struct Encoded {
 
 impl Encoded {
     fn line(&self) -> Vec<u8> {
-        let line = json!({ "key": self.key, "base64": base64(&self.value) });
+        let line = json!({ "key": self.key, "base64": BASE64_STANDARD.encode(&self.value) });
         format!("{line}\n").into_bytes()
     }
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or_default());
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for at in 0..4 {
-            let index = (bits >> (18 - 6 * at)) & 63;
-            let padding = at > chunk.len() as u32;
-            text.push(if padding {
-                '='
-            } else {
-                char::from(ALPHABET[index as usize])
-            });
-        }
-    }
-    text
 }

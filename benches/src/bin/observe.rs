@@ -47,9 +47,9 @@ fn columns_of(records: &Records) -> Vec<columns::UsageBatch> {
     all.chunks(BATCH)
         .map(|chunk| {
             let mut builder = UsageBatchBuilder::new(records.partition().clone(), chunk[0].offset);
-            let mut reader = codec.reader();
+            let mut reader = codec.reader(records.partition());
             for record in chunk {
-                reader.read(records.partition(), record, &mut builder);
+                reader.read(record, &mut builder);
             }
             builder.finish(chunk[chunk.len() - 1].offset + 1)
         })

@@ -1,6 +1,6 @@
 //! Alerts as they are stored: the newest revision whole, and what each revision said.
 
-use model::{Alert, AlertId, IncidentId, Nanos, Severity, Timestamp};
+use model::{Alert, AlertId, Entity, IncidentId, Nanos, Severity, Timestamp};
 use sqlx::SqliteConnection;
 
 use crate::error::{Doing, from_json, to_json};
@@ -138,6 +138,28 @@ pub(crate) async fn worst_first(
     .fetch_all(connection)
     .await
     .doing("read alerts")?;
+    bodies
+        .iter()
+        .map(|body| from_json("an alert", body))
+        .collect()
+}
+
+/// Reads the alerts of a key that have not ended.
+pub(crate) async fn going_on(
+    connection: &mut SqliteConnection,
+    entity: &Entity,
+) -> Result<Vec<Alert>, Error> {
+    let bodies: Vec<String> = sqlx::query_scalar(
+        "SELECT body FROM alerts
+         WHERE provider = ?1 AND account = ?2 AND key_id = ?3 AND NOT ended
+         ORDER BY first_seen, alert_id",
+    )
+    .bind(&entity.provider)
+    .bind(&entity.account)
+    .bind(&entity.key)
+    .fetch_all(connection)
+    .await
+    .doing("read alerts that go on")?;
     bodies
         .iter()
         .map(|body| from_json("an alert", body))

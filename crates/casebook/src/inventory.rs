@@ -10,7 +10,7 @@ use sqlx::SqliteConnection;
 
 use crate::audit::{self, Event};
 use crate::error::{Doing, from_json, to_json};
-use crate::{Casebook, Error};
+use crate::{Casebook, Error, record};
 
 /// The fact that counts changes of the inventory.
 const VERSION: &str = "inventory_version";
@@ -101,7 +101,7 @@ impl Casebook {
     }
 
     /// Has the detector forget what it knows of keys, each with its provider and account, up to
-    /// `now`.
+    /// `now`, and ends their alerts.
     ///
     /// # Errors
     /// When it is not durable; then nothing of it is kept.
@@ -116,6 +116,8 @@ impl Casebook {
                 details: [("provider".to_owned(), entity.provider.as_str().into())].into(),
             };
             put_change(&mut transaction, &change).await?;
+            // The detector forgets them, too, and would never say that they are over.
+            record::end_alerts(&mut transaction, entity, "the key's history was erased").await?;
         }
         count_version(&mut transaction).await?;
         transaction.commit().await.doing("commit what is erased")

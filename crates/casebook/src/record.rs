@@ -1,6 +1,6 @@
 //! Recording alerts: the alert, its incident and the messages about it in one transaction.
 
-use model::{Alert, Incident, IncidentId};
+use model::{Alert, Entity, Evidence, Incident, IncidentId};
 use sqlx::SqliteConnection;
 
 use crate::error::Doing;
@@ -90,6 +90,26 @@ async fn record_alert(
     }
     recorded.new += u32::from(known.is_none());
     recorded.applied.push(alert);
+    Ok(())
+}
+
+/// Ends the alerts of a key that go on, without telling anybody.
+pub(crate) async fn end_alerts(
+    connection: &mut SqliteConnection,
+    entity: &Entity,
+    reason: &str,
+) -> Result<(), Error> {
+    for mut alert in alerts::going_on(connection, entity).await? {
+        alert.revision += 1;
+        alert.ended = true;
+        alert.burn_usd_per_hour = 0.0;
+        alert.evidence.push(Evidence {
+            family: "ended".to_owned(),
+            text: format!("ended: {reason}"),
+            neg_log_p: None,
+        });
+        record_alert(connection, &alert, &[], &mut RecordedAlerts::default()).await?;
+    }
     Ok(())
 }
 

@@ -226,16 +226,22 @@ impl Codec {
 
     /// Decodes every record, in order, into rows and at most one dead letter each.
     pub fn decode(&self, records: &Records, sink: &mut dyn EventSink) {
-        let mut reader = self.reader();
+        let mut reader = self.reader(records.partition());
         for record in records.iter() {
-            reader.read(records.partition(), &record, sink);
+            reader.read(&record, sink);
         }
     }
 
-    /// Returns a reader of the records of one topic, one by one.
-    pub fn reader(&self) -> RecordReader<'_> {
+    /// Returns a reader of the records of one partition, one by one.
+    pub fn reader(&self, partition: &Partition) -> RecordReader<'_> {
         RecordReader {
             codec: self,
+            choice: self.topics.get(&*partition.topic),
+            position: Position {
+                topic: partition.topic.clone(),
+                partition: partition.number,
+                offset: 0,
+            },
             order: Order::default(),
         }
     }
@@ -244,17 +250,12 @@ impl Codec {
     /// if that was found.
     fn read(
         &self,
-        partition: &Partition,
+        position: &Position,
+        choice: Option<&TopicChoice>,
         record: &Record<'_>,
         order: &mut Order,
         sink: &mut dyn EventSink,
     ) -> Option<Decoded> {
-        let position = Position {
-            topic: partition.topic.clone(),
-            partition: partition.number,
-            offset: record.offset,
-        };
-        let choice = self.topics.get(&*partition.topic);
         let format = choice.and_then(|choice| choice.format);
         let confidence = match format {
             Some(Format::Native) => Confidence::Set,
@@ -262,14 +263,13 @@ impl Codec {
         };
         // Nearly every record is native, and read without a tree.
         let mut row = UsageRow::at(Timestamp::EARLIEST);
-        let texts = match format {
+        let look = match format {
             None | Some(Format::Native) => native_row(record, format.is_some(), order, &mut row),
             Some(_) => None,
         };
-        if let Some(texts) = texts {
-            let look = Redactor::needs_look(texts);
+        if let Some(look) = look {
             let place = Place {
-                position: &position,
+                position,
                 choice,
                 record_time: record.time.and_then(|time| time.in_range().ok()),
                 element: 0,
@@ -279,7 +279,7 @@ impl Codec {
             let format = Format::Native;
             return Some(Decoded { format, confidence });
         }
-        let mut rows = Rows::new(self, choice, record, position, sink);
+        let mut rows = Rows::new(self, choice, record, position.clone(), sink);
         if format == Some(Format::Native) {
             envelope::native(&mut rows);
         } else {
@@ -455,21 +455,18 @@ fn settle_time(row: &mut UsageRow<'_>, record_time: Option<Timestamp>) {
 static TIME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"time\""));
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage"));
 
-/// Reads the row of a record that is one native event and nothing else, if it is, and returns what
-/// has all of its texts.
+/// Reads the row of a record that is one native event and nothing else, if it is, and returns
+/// whether its texts need a look for secrets.
 ///
 /// A record of another format gets no further than a look for the name of the one field that
 /// every native event has, at the place where it has it. `alone` says that the topic has native
 /// events only.
-fn native_row<'a, 'o>(
+fn native_row<'a>(
     record: &Record<'a>,
     alone: bool,
-    order: &'o mut Order,
+    order: &mut Order,
     row: &mut UsageRow<'a>,
-) -> Option<&'o [u8]>
-where
-    'a: 'o,
-{
+) -> Option<bool> {
     let payload = record.payload;
     let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
     let fits =
@@ -482,7 +479,7 @@ where
         text = simdutf8::basic::from_utf8(payload).ok();
         let is_read = text.is_some_and(|text| native::read_ordered(text, order, row));
         if is_read {
-            return is_complete(payload, alone, row).then(|| order.texts());
+            return is_complete(payload, alone, row).then(|| order.needs_look());
         }
     }
     order.set_native(false);
@@ -495,7 +492,7 @@ where
         _ => return None,
     }
     order.set_native(true);
-    is_complete(payload, alone, row).then_some(payload)
+    is_complete(payload, alone, row).then(|| Redactor::needs_look(payload))
 }
 
 /// Returns whether what was read of an event is all that it says.
@@ -510,22 +507,27 @@ fn is_complete(payload: &[u8], alone: bool, row: &mut UsageRow<'_>) -> bool {
     counted || USAGE.find(payload).is_none()
 }
 
-/// Reads the records of one topic, one by one, and remembers what they look like.
+/// Reads the records of one partition, one by one, and remembers what they look like.
 #[derive(Debug)]
 pub struct RecordReader<'c> {
     codec: &'c Codec,
+    choice: Option<&'c TopicChoice>,
+    /// The place of the last record.
+    position: Position,
     order: Order,
 }
 
 impl RecordReader<'_> {
     /// Decodes one record into rows and at most one dead letter, and says what format it had,
     /// if that was found.
-    pub fn read(
-        &mut self,
-        partition: &Partition,
-        record: &Record<'_>,
-        sink: &mut dyn EventSink,
-    ) -> Option<Decoded> {
-        self.codec.read(partition, record, &mut self.order, sink)
+    pub fn read(&mut self, record: &Record<'_>, sink: &mut dyn EventSink) -> Option<Decoded> {
+        let Self {
+            codec,
+            choice,
+            position,
+            order,
+        } = self;
+        position.offset = record.offset;
+        codec.read(position, *choice, record, order, sink)
     }
 }

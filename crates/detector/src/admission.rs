@@ -14,7 +14,7 @@
 //! used, so that the same rows give the same alerts; while there is room for all, nothing is
 //! decided at all.
 
-use model::{Entity, Nanos, Timestamp};
+use model::{Entity, Nanos};
 
 use crate::clock::{bucket_of, start_of};
 use crate::detector::PartitionDetector;
@@ -152,7 +152,6 @@ impl PartitionDetector {
     /// erasure. A key that is used afterwards is a new one.
     pub(crate) fn forget_erased(&mut self) {
         let (directory, done) = (self.directory.clone(), self.erased);
-        let is_new = |time: Timestamp| done.is_none_or(|done| time > done);
         for (
             Entity {
                 provider,
@@ -160,12 +159,9 @@ impl PartitionDetector {
                 key,
             },
             time,
-        ) in directory.erased()
+        ) in directory.erased_after(done)
         {
             self.erased = self.erased.max(Some(time));
-            if !is_new(time) {
-                continue;
-            }
             if let Some(slot) = self.state.keys.find(&provider, &account, &key) {
                 self.release(slot);
                 self.forgot = true;

@@ -84,6 +84,8 @@ pub struct Campaigns {
     /// Keys that were told, each once a day, whatever bonds it has.
     told: BTreeMap<Entity, Told>,
     closed: Option<i64>,
+    /// The time of the newest erasure that was carried out: each is once.
+    erased: Option<Timestamp>,
 }
 
 /// How many signs wait at most while the log is caught up with; each is a few kilobytes.
@@ -102,6 +104,7 @@ impl Campaigns {
             waiting_signs: 0,
             told: BTreeMap::new(),
             closed: None,
+            erased: None,
         }
     }
 
@@ -118,12 +121,14 @@ impl Campaigns {
             waiting_signs,
             told,
             closed,
+            erased,
         } = self;
         archive.map("signs", signs)?;
         archive.map("waiting", waiting)?;
         archive.value("waiting_signs", waiting_signs)?;
         archive.map("told", told)?;
         archive.value("closed", closed)?;
+        archive.value("erased", erased)?;
         if archive.is_reading() {
             // What was written down before it was erased.
             self.forget_erased();
@@ -140,10 +145,17 @@ impl Campaigns {
     /// Forgets the signs of keys whose history was erased, and what was told of them: the members
     /// of a campaign that are left are those that are named from now on.
     fn forget_erased(&mut self) {
-        let directory = self.directory.clone();
-        for (entity, time) in directory.erased() {
+        let (directory, done) = (self.directory.clone(), self.erased);
+        for (entity, time) in directory.erased_after(done) {
+            self.erased = self.erased.max(Some(time));
             let last = bucket_of(minute_of(time.millis()));
-            let is_erased = |sign: &Sign| sign.bucket <= last && sign.alert.entity() == entity;
+            let is_erased = |sign: &Sign| {
+                let of = &sign.alert;
+                sign.bucket <= last
+                    && of.key_id == entity.key
+                    && of.account == entity.account
+                    && of.provider == entity.provider
+            };
             if self.signs.get(&entity).is_some_and(is_erased) {
                 self.signs.remove(&entity);
             }

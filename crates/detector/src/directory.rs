@@ -217,12 +217,15 @@ impl KeyDirectory {
         times.max()
     }
 
-    /// Returns the keys of which all that is known up to a moment is to be forgotten.
-    pub(crate) fn erased(&self) -> impl Iterator<Item = (Entity, Timestamp)> {
-        let erased = self
-            .changes
-            .iter()
-            .filter(|change| change.kind == HISTORY_ERASED);
+    /// Returns the keys of which all that is known up to a moment is to be forgotten, by erasures
+    /// later than the last that was carried out.
+    pub(crate) fn erased_after(
+        &self,
+        done: Option<Timestamp>,
+    ) -> impl Iterator<Item = (Entity, Timestamp)> {
+        let erased = self.changes.iter().filter(move |change| {
+            change.kind == HISTORY_ERASED && done.is_none_or(|done| change.time > done)
+        });
         erased.filter_map(|change| {
             let provider = change.details.get("provider")?.as_str()?;
             let entity = Entity {

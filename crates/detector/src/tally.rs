@@ -36,9 +36,16 @@ pub(crate) struct Share {
 }
 
 /// The texts that are in use, each kept once.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Texts {
     texts: HashSet<Arc<str>>,
+}
+
+/// A copy keeps none: it would hold what the original is about to forget.
+impl Clone for Texts {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 impl Texts {

@@ -43,6 +43,7 @@ impl SnapshotConfig {
         history: &dyn HistoryWriter,
         make_stages: impl Fn() -> Stages,
     ) -> Result<Restored, Error> {
+        self.folder.clear_unfinished();
         for snapshot in self.folder.snapshots() {
             let number = snapshot.number();
             let offsets = snapshot.offsets();
@@ -59,6 +60,7 @@ impl SnapshotConfig {
             let (stages, outcome) = restoring.await?;
             match outcome {
                 Ok(()) => {
+                    self.folder.trust(number);
                     let (keys, ..) = stages.vitals();
                     info!(number, keys, took = ?began.elapsed(), "restored a snapshot");
                     return Ok(Restored { stages, offsets });
@@ -128,8 +130,18 @@ impl Keeper {
     pub(crate) fn is_due(&self, offsets: &BTreeMap<Partition, i64>, ended: bool) -> bool {
         let rest = self.config.interval.max(self.wrote * REST);
         self.saving.is_none()
-            && self.saved != *offsets
+            && (self.saved != *offsets || self.has_erased())
             && (ended || self.saved_at.elapsed() >= rest)
+    }
+
+    /// Notes partitions of which something was erased.
+    pub(crate) fn note_erased(&mut self, erased: BTreeSet<Partition>) {
+        self.erased.extend(erased);
+    }
+
+    /// Returns whether something was erased that the newest snapshot may still have.
+    pub(crate) fn has_erased(&self) -> bool {
+        !self.erased.is_empty()
     }
 
     /// Begins to save what is known at these offsets, as a copy of the stages has it.
@@ -137,8 +149,8 @@ impl Keeper {
     /// What is written becomes a snapshot once [`Self::committed`] says that history has it:
     /// a snapshot is never ahead of history.
     pub(crate) fn begin(&mut self, mut stages: Stages, offsets: &BTreeMap<Partition, i64>) {
-        let mut erased = stages.forgotten();
-        erased.extend(self.erased.iter().cloned());
+        let mut erased = std::mem::take(&mut self.erased);
+        erased.extend(stages.forgotten());
         let (folder, at, of) = (self.config.folder.clone(), offsets.clone(), erased.clone());
         let (in_history, is_in_history) = oneshot::channel();
         let task = tokio::spawn(async move {
@@ -149,8 +161,12 @@ impl Keeper {
             };
             let written = writing.await.map_err(std::io::Error::other)??;
             let wrote = began.elapsed();
-            is_in_history.await.map_err(std::io::Error::other)?;
-            let finishing = tokio::task::spawn_blocking(move || folder.finish(written));
+            let is_whole = is_in_history.await.is_ok();
+            let finishing = tokio::task::spawn_blocking(move || match is_whole {
+                true => folder.finish(written),
+                // The run is over, and history does not have all of it.
+                false => folder.give_up(&written),
+            });
             let saved = finishing.await.map_err(std::io::Error::other)??;
             Ok((saved, wrote))
         });
@@ -203,14 +219,13 @@ impl Keeper {
         match outcome {
             Ok((Saved { number, bytes }, wrote)) => {
                 self.saved = saving.offsets;
-                self.erased.clear();
                 self.wrote = wrote;
                 vitals.set_snapshot(bytes, wrote);
                 info!(number, bytes, took = ?wrote, "saved a snapshot");
             }
             Err(error) => {
                 // What was erased is not to come back by a file that names it.
-                self.erased = saving.erased;
+                self.erased.extend(saving.erased);
                 vitals.set_snapshot_failed();
                 vitals.set_error(format!("could not save a snapshot: {error}"));
                 error!(%error, "could not save a snapshot, the one before is kept");

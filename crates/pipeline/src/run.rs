@@ -228,8 +228,10 @@ impl Run {
             self.save_at_end().await?;
             return Ok(true);
         }
-        // Little waits for history then.
-        let is_due = |keeper: &Keeper| has_committed && keeper.is_due(&self.offsets, false);
+        // After a commit little waits for history; what is to be forgotten waits for nothing.
+        let is_due = |keeper: &Keeper| {
+            (has_committed || keeper.has_erased()) && keeper.is_due(&self.offsets, false)
+        };
         if self.keeper.as_ref().is_some_and(is_due) {
             self.begin_snapshot().await?;
         }
@@ -373,8 +375,8 @@ impl Run {
 
     /// Copies what the stages know as of one moment, and begins to write it down.
     async fn begin_snapshot(&mut self) -> Result<(), Error> {
-        let began = Instant::now();
         self.drain().await?;
+        let began = Instant::now();
         let workers = self.workers.as_ref().ok_or(Error::StageEnded)?;
         let copy = workers.copy().await?;
         if let Some(keeper) = &mut self.keeper {
@@ -408,6 +410,9 @@ impl Run {
         let casebook = &self.effects.casebook;
         let tables = &self.tables;
         self.upkeep.keep(&mut stages, casebook, tables, ended).await;
+        if let Some(keeper) = &mut self.keeper {
+            keeper.note_erased(stages.forgotten());
+        }
         let now = self.clock.now();
         tables.set_scores(&mut self.scores);
         tables.set_feed_health(&self.feeds, now);

@@ -9,12 +9,14 @@
 //!
 //! A snapshot is written beside the others under another name, made durable, and then renamed:
 //! it is there whole or not at all. The last [`KEPT`] are kept. A partition of which nothing was
-//! read or erased since the one before is linked and not written again.
+//! read or erased since the one before is linked and not written again, if that one was restored
+//! or written by this process and is known to be good.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use columns::SnapshotError;
@@ -40,6 +42,8 @@ pub struct SnapshotFolder {
     root: PathBuf,
     /// Names the cluster whose offsets are kept.
     cluster: String,
+    /// The newest snapshot that was restored or written by this process, or 0: its files are good.
+    trusted: Arc<AtomicU64>,
 }
 
 /// What a snapshot is of.
@@ -127,6 +131,7 @@ impl SnapshotFolder {
         Self {
             root,
             cluster: cluster.to_owned(),
+            trusted: Arc::default(),
         }
     }
 
@@ -157,9 +162,10 @@ impl SnapshotFolder {
         erased: &BTreeSet<Partition>,
     ) -> Result<Written, SnapshotError> {
         fs::create_dir_all(&self.root)?;
-        let numbers = self.numbers()?;
-        let before = numbers.first().and_then(|&number| self.open(number).ok());
-        let number = numbers.first().map_or(1, |newest| newest + 1);
+        self.clear_unfinished();
+        let trusted = self.trusted.load(Ordering::Relaxed);
+        let before = self.open(trusted).ok();
+        let number = self.numbers()?.first().map_or(1, |newest| newest + 1);
         // A run that ended in the middle may still be writing another.
         static BEGUN: AtomicU64 = AtomicU64::new(0);
         let begun = BEGUN.fetch_add(1, Ordering::Relaxed);
@@ -193,10 +199,35 @@ impl SnapshotFolder {
             let _ = fs::remove_dir_all(&unfinished);
         }
         renamed?;
-        for old in self.numbers()?.into_iter().skip(KEPT) {
+        self.trust(number);
+        for old in self.numbers().unwrap_or_default().into_iter().skip(KEPT) {
             self.remove(old);
         }
         Ok(Saved { number, bytes })
+    }
+
+    /// Removes what was written and is not to become a snapshot.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Io`], always: nothing was saved.
+    pub(crate) fn give_up(&self, written: &Written) -> Result<Saved, SnapshotError> {
+        let _ = fs::remove_dir_all(&written.unfinished);
+        Err(std::io::Error::other("history does not have all of it").into())
+    }
+
+    /// Takes a snapshot for whole: the next one may link to its files.
+    pub(crate) fn trust(&self, number: u64) {
+        self.trusted.store(number, Ordering::Relaxed);
+    }
+
+    /// Removes what was begun and not finished, by a process that was killed.
+    pub(crate) fn clear_unfinished(&self) {
+        for entry in fs::read_dir(&self.root).into_iter().flatten().flatten() {
+            let is_unfinished = entry.file_name().to_string_lossy().ends_with(UNFINISHED);
+            if is_unfinished && let Err(error) = fs::remove_dir_all(entry.path()) {
+                warn!(%error, path = %entry.path().display(), "could not remove what was not finished");
+            }
+        }
     }
 
     fn write_files(
@@ -296,17 +327,12 @@ impl SnapshotFolder {
         })
     }
 
-    /// Returns the numbers of what is there, the newest first, and removes what was not finished.
+    /// Returns the numbers of what is there, the newest first.
     fn numbers(&self) -> std::io::Result<Vec<u64>> {
         let mut numbers = Vec::new();
         for entry in fs::read_dir(&self.root)? {
             let name = entry?.file_name();
-            let name = name.to_string_lossy();
-            if name.ends_with(UNFINISHED) {
-                fs::remove_dir_all(self.root.join(&*name))?;
-            } else if let Ok(number) = name.parse() {
-                numbers.push(number);
-            }
+            numbers.extend(name.to_string_lossy().parse::<u64>());
         }
         numbers.sort_unstable_by_key(|&number: &u64| std::cmp::Reverse(number));
         Ok(numbers)

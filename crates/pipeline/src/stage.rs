@@ -82,10 +82,10 @@ impl Stage {
             dedup: &mut self.dedup,
             sightings: Vec::new(),
         };
-        let mut reader = self.codec.reader();
+        let mut reader = self.codec.reader(partition);
         for record in records.iter() {
             sink.builder.set_record_time(record.time);
-            reader.read(partition, &record, &mut sink);
+            reader.read(&record, &mut sink);
         }
         let OnceOnly {
             mut builder,

@@ -75,7 +75,7 @@ fn records_of(format: Format) -> Records {
 
 fn read_all(reader: &mut RecordReader<'_>, records: &Records) {
     for record in records.iter() {
-        reader.read(records.partition(), &record, &mut Counted::default());
+        reader.read(&record, &mut Counted::default());
     }
 }
 
@@ -105,7 +105,10 @@ fn main() {
             read.unwrap_or_else(|err| panic!("{format} {}: {err}", record.offset));
         }
         // One reader for all, as a topic has one.
-        let (mut any, mut set) = (any.reader(), set.reader());
+        let (mut any, mut set) = (
+            any.reader(records.partition()),
+            set.reader(records.partition()),
+        );
         let mut decode = || read_all(&mut any, &records);
         let mut decode_set = || read_all(&mut set, &records);
         let mut skip = || {

@@ -117,6 +117,7 @@ async fn append(
     for step in 1..=steps {
         let due = (rate * STEP.as_secs_f64() * step as f64) as u64;
         let now = now();
+        let mut watched = None;
         let mut lines: Vec<(String, Vec<u8>)> = (sent..due)
             .map(|at| {
                 let key = at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
@@ -126,18 +127,20 @@ async fn append(
             })
             .collect();
         sent = due;
-        // The first second of a key's use is not yet judged by every family; a rule is.
         if step % alert_every == 0 && alerts < RULED {
             let key = name(alerts);
             let line = event(&format!("evt_{key}"), &key, "ruled", now, "203.0.113.9");
-            appended
-                .lock()
-                .expect("no panic")
-                .insert(key.clone(), Instant::now());
+            watched = Some(key.clone());
             lines.push((key, line));
             alerts += 1;
         }
         sink.append(topic, &lines).await?;
+        if let Some(key) = watched {
+            appended
+                .lock()
+                .expect("no panic")
+                .insert(key, Instant::now());
+        }
         let next = began + STEP * step as u32;
         tokio::time::sleep_until(next.into()).await;
     }

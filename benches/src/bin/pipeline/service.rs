@@ -138,11 +138,12 @@ impl Service {
     pub(crate) async fn throughput(self, events: usize) -> Result<f64, Failure> {
         let running = self.start(&Inventory::default(), Box::new(|_| {})).await?;
         let count = || running.vitals.records.load(Ordering::Relaxed);
-        while count() == 0 {
+        let goes_on = || !running.pipeline.is_finished();
+        while count() == 0 && goes_on() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let (began, first) = (Instant::now(), count());
-        while count() < events as u64 {
+        while count() < events as u64 && goes_on() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let read = events as u64 - first;

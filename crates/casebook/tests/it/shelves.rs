@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use casebook::{Acceptance, Casebook};
+use casebook::{Acceptance, AlertFilter, Casebook};
 use model::{Change, DeadLetter, Entity, Inventory, KeyEntry, Position, Reason, Severity};
 use serde_json::json;
 
@@ -122,6 +122,42 @@ async fn an_accepted_level_is_a_change_with_a_line_of_the_audit() {
     let audit = casebook.audit(10).await.unwrap();
     assert_eq!(audit.len(), 1);
     assert_eq!(casebook.verify_audit().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn alerts_of_an_erased_key_end_and_nobody_is_told() {
+    let casebook = Casebook::in_memory().await.unwrap();
+    let erased = alert("acme", "key_1", Severity::High, hour(0));
+    let others = [
+        alert("acme", "key_2", Severity::High, hour(0)),
+        alert("globex", "key_1", Severity::High, hour(0)),
+    ];
+    let channels = ["slack".to_owned()];
+    let all = [&[erased.clone()][..], &others].concat();
+    casebook.record_alerts(&all, &channels).await.unwrap();
+    let waiting = casebook.outbox_counts().await.unwrap().pending;
+    casebook
+        .put_erased(&[erased.entity()], hour(3))
+        .await
+        .unwrap();
+
+    let stored = casebook.alerts(AlertFilter::default()).await.unwrap();
+    assert_eq!(stored.len(), 3);
+    for alert in stored {
+        let is_erased = alert.alert_id == erased.alert_id;
+        assert_eq!((alert.ended, alert.revision > 0), (is_erased, is_erased));
+        assert_eq!(alert.burn_usd_per_hour == 0.0, is_erased);
+    }
+    let counts = casebook.outbox_counts().await.unwrap();
+    assert_eq!(counts.pending, waiting);
+    // A revision that was on its way when it was erased changes nothing.
+    let mut late = erased.clone();
+    late.revision = 1;
+    casebook.record_alerts(&[late], &channels).await.unwrap();
+    let stored = casebook.alert(&erased.alert_id).await.unwrap().unwrap();
+    assert!(stored.ended);
+    let changes = casebook.inventory().await.unwrap().changes;
+    assert_eq!(changes[0].kind, "history_erased");
 }
 
 #[tokio::test]

@@ -56,6 +56,14 @@ impl FieldKind {
         }
     }
 
+    /// Returns whether its value stands in quotes.
+    pub(super) const fn is_quoted(self) -> bool {
+        matches!(
+            self,
+            Self::Time | Self::TimeStart | Self::TimeEnd | Self::Text(_)
+        )
+    }
+
     /// How many fields there are; fewer than 64, so that a set of them is one word.
     pub(super) const COUNT: usize = FLAG_AT + FlagField::ALL.len();
 }
@@ -68,10 +76,22 @@ const _: () = assert!(FieldKind::COUNT < FIELDS);
 /// Room for the fields and a few more; a power of two, so that no index is beyond it.
 pub(super) const FIELDS: usize = 64;
 
-/// The fields that have a scalar each, by their index, with their names in quotes and the colon
-/// behind.
-pub(super) static SCALARS: [Option<(FieldKind, QuotedName)>; FIELDS] = {
-    let mut scalars = [const { None }; FIELDS];
+/// A field that has a scalar, and how it begins in an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected {
+    pub(super) kind: FieldKind,
+    /// Its place among all fields, and the bit at that place.
+    pub(super) index: usize,
+    pub(super) bit: u64,
+    pub(super) lead: Lead,
+}
+
+/// The fields that have a scalar each, by their index; in the two ways in which programs write
+/// JSON: without blanks, and with one behind each comma and colon.
+pub(super) static EXPECTED: [[Option<Expected>; FIELDS]; 2] = [expected(false), expected(true)];
+
+const fn expected(is_spaced: bool) -> [Option<Expected>; FIELDS] {
+    let mut expected = [const { None }; FIELDS];
     let plain = [
         (FieldKind::Time, "time"),
         (FieldKind::TimeStart, "time_start"),
@@ -95,52 +115,68 @@ pub(super) static SCALARS: [Option<(FieldKind, QuotedName)>; FIELDS] = {
             let field = FlagField::ALL[at - FLAG_AT];
             (FieldKind::Flag(field), field.name())
         };
-        scalars[at] = Some((kind, QuotedName::of(name)));
+        let lead = Lead::of(name, kind.is_quoted(), is_spaced);
+        expected[at] = Some(Expected {
+            kind,
+            index: at,
+            bit: 1 << at,
+            lead,
+        });
         at += 1;
     }
-    scalars
-};
+    expected
+}
 
-/// A name as it stands in an event, `"name":`, compared eight bytes at a time.
+/// What stands between two values, compared eight bytes at a time: the comma, the name, the colon,
+/// and the quote that opens a text, as in `,"model":"`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct QuotedName {
-    words: [u64; QuotedName::WORDS],
-    masks: [u64; QuotedName::WORDS],
+pub(super) struct Lead {
+    words: [u64; Lead::WORDS],
+    masks: [u64; Lead::WORDS],
     length: usize,
 }
 
-impl QuotedName {
-    const WORDS: usize = 3;
+impl Lead {
+    const WORDS: usize = 4;
     /// How many bytes are looked at, whatever the length.
     const BYTES: usize = 8 * Self::WORDS;
 
-    const fn of(name: &str) -> Self {
-        let name = name.as_bytes();
-        let length = name.len() + 3;
-        assert!(length <= Self::BYTES, "no name of the wire is longer");
-        let (mut words, mut masks) = ([0; Self::WORDS], [0; Self::WORDS]);
-        let mut at = 0;
-        while at < length {
-            let byte = match at {
-                0 => b'"',
-                _ if at == length - 2 => b'"',
-                _ if at == length - 1 => b':',
-                _ => name[at - 1],
-            };
-            words[at / 8] |= (byte as u64) << (8 * (at % 8));
-            masks[at / 8] |= 0xff << (8 * (at % 8));
-            at += 1;
+    const fn of(name: &str, is_quoted: bool, is_spaced: bool) -> Self {
+        let mut lead = Self {
+            words: [0; Self::WORDS],
+            masks: [0; Self::WORDS],
+            length: 0,
+        };
+        let (before, behind) = match is_spaced {
+            true => (", \"", "\": "),
+            false => (",\"", "\":"),
+        };
+        lead.push(before);
+        lead.push(name);
+        lead.push(behind);
+        if is_quoted {
+            lead.push("\"");
         }
-        Self {
-            words,
-            masks,
-            length,
+        lead
+    }
+
+    const fn push(&mut self, text: &str) {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            assert!(self.length < Self::BYTES, "no name of the wire is longer");
+            let (word, shift) = (self.length / 8, 8 * (self.length % 8));
+            self.words[word] |= (bytes[at] as u64) << shift;
+            self.masks[word] |= 0xff << shift;
+            self.length += 1;
+            at += 1;
         }
     }
 
-    /// Returns the length in bytes if `text` begins with the name.
+    /// Returns the length in bytes if `text` begins with it; `ignored` are bits of the first eight
+    /// bytes that may be others.
     #[inline(always)]
-    pub(super) fn begins(&self, text: &[u8]) -> Option<usize> {
+    pub(super) fn begins(&self, text: &[u8], ignored: u64) -> Option<usize> {
         let near_end;
         let bytes = match text.first_chunk::<{ Self::BYTES }>() {
             Some(bytes) => bytes,
@@ -150,12 +186,8 @@ impl QuotedName {
             }
         };
         let (words, _) = bytes.as_chunks::<8>();
-        let differs = words.iter().zip(self.words.iter().zip(self.masks)).fold(
-            0,
-            |differs, (word, (expected, mask))| {
-                differs | ((u64::from_le_bytes(*word) ^ expected) & mask)
-            },
-        );
+        let differs = |at: usize| (u64::from_le_bytes(words[at]) ^ self.words[at]) & self.masks[at];
+        let differs = (differs(0) & !ignored) | differs(1) | differs(2) | differs(3);
         (differs == 0).then_some(self.length)
     }
 }
@@ -175,38 +207,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_known_in_its_quotes_and_by_its_index() {
-        for (index, scalar) in SCALARS.iter().enumerate() {
-            let Some((kind, name)) = scalar else { continue };
-            assert_eq!(kind.index(), index);
-            let wire = match kind {
-                FieldKind::Text(field) => field.name(),
-                FieldKind::Count(field) => field.name(),
-                FieldKind::Flag(field) => field.name(),
-                FieldKind::Cost => "cost_usd",
-                FieldKind::TimeStart => "time_start",
-                FieldKind::TimeEnd => "time_end",
-                _ => "time",
-            };
-            assert_eq!(FieldKind::of(wire), Some(*kind));
-            let text = format!("\"{wire}\":{}", " ".repeat(24));
-            assert_eq!(name.begins(text.as_bytes()), Some(wire.len() + 3), "{wire}");
-            let whole = wire.len() + 3;
-            assert_eq!(
-                name.begins(&text.as_bytes()[..whole]),
-                Some(whole),
-                "the end"
-            );
-            assert_eq!(name.begins(&text.as_bytes()[..whole - 1]), None, "cut");
-            for other in [
-                text.replace("\":", "s\":"),
-                text.replace(':', " :"),
-                text.to_uppercase(),
-            ] {
-                assert_eq!(name.begins(other.as_bytes()), None, "{other}");
+    fn a_field_is_known_by_its_index_and_by_what_stands_before_its_value() {
+        for (expected, blank) in EXPECTED.iter().zip(["", " "]) {
+            for (index, expected) in expected.iter().enumerate() {
+                let Some(expected) = expected else { continue };
+                let Expected { kind, lead, .. } = expected;
+                assert_eq!((kind.index(), expected.index), (index, index));
+                assert_eq!(expected.bit, 1 << index);
+                let wire = match kind {
+                    FieldKind::Text(field) => field.name(),
+                    FieldKind::Count(field) => field.name(),
+                    FieldKind::Flag(field) => field.name(),
+                    FieldKind::Cost => "cost_usd",
+                    FieldKind::TimeStart => "time_start",
+                    FieldKind::TimeEnd => "time_end",
+                    _ => "time",
+                };
+                assert_eq!(FieldKind::of(wire), Some(*kind));
+                let quote = if kind.is_quoted() { "\"" } else { "" };
+                let whole = format!(",{blank}\"{wire}\":{blank}{quote}");
+                let behind = format!("{whole}{}", "9".repeat(32));
+                let begins = |text: &str| lead.begins(text.as_bytes(), 0);
+                assert_eq!(begins(&behind), Some(whole.len()), "{wire}");
+                assert_eq!(begins(&whole), Some(whole.len()), "{wire} at the end");
+                assert_eq!(begins(&whole[..whole.len() - 1]), None, "{wire} cut");
+                let first = behind.replacen(',', "{", 1);
+                assert_eq!(begins(&first), None);
+                assert_eq!(lead.begins(first.as_bytes(), 0xff), Some(whole.len()));
+                for other in [
+                    behind.replace("\":", "s\":"),
+                    behind.replace(':', " :"),
+                    behind.to_uppercase(),
+                ] {
+                    assert_eq!(begins(&other), None, "{other}");
+                }
             }
         }
-        let scalars = SCALARS.iter().flatten().count();
+        let scalars = EXPECTED[0].iter().flatten().count();
         assert_eq!(scalars, FieldKind::COUNT - 3, "units, extra, reserved");
     }
 }

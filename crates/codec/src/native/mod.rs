@@ -169,8 +169,41 @@ mod tests {
             check_ordered(&text.replace(r#""time":"2026-05-04T12:00:00Z","#, ""));
             check_ordered(text.get(..cut).unwrap_or(&text));
         }
+
+        #[test]
+        fn what_was_read_before_changes_nothing(
+            events in proptest::collection::vec(
+                (0..TIMES.len(), proptest::collection::vec((0..NAMES.len(), 0..VALUES.len()), 0..6)),
+                1..8,
+            ),
+        ) {
+            let mut order = Order::default();
+            for (time, parts) in events {
+                let members = parts.iter().map(|&(name, value)| {
+                    format!(",\"{}\":{}", NAMES[name], VALUES[value])
+                });
+                let members: String = members.collect();
+                let text = format!(r#"{{"time":"{}","requests":1{members}}}"#, TIMES[time]);
+                let mut row = UsageRow::at(model::Timestamp::EARLIEST);
+                if read_ordered(&text, &mut order, &mut row) {
+                    let slow = read(&text).expect("what is read quickly is an event");
+                    proptest::prop_assert_eq!(format!("{row:?}"), format!("{slow:?}"), "{}", text);
+                }
+            }
+        }
     }
 
+    const TIMES: [&str; 9] = [
+        "2026-05-04T12:00:00.123Z",
+        "2026-05-04T23:59:60Z",
+        "2026-05-04T23:59:60.000Z",
+        "2026-05-04T01:00:00.000Z",
+        "2026-05-04T01:00:00.000+14:00",
+        "2026-05-04T25:00:00.000Z",
+        "2026-05-05T00:00:00.000Z",
+        "2026-05-05 00:00:00.000Z",
+        "9999-05-04T12:00:00.123Z",
+    ];
     const NAMES: [&str; 14] = [
         "time",
         "time_end",

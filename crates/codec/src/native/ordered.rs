@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use model::{Nanos, UsageRow};
 
 use super::cursor::Cursor;
-use super::field::{FIELDS, FieldKind, SCALARS};
+use super::field::{EXPECTED, Expected, FIELDS, FieldKind};
 use super::push_extra;
 use super::same_day::SameDay;
 use crate::Redactor;
@@ -20,8 +20,9 @@ use crate::json::{COST_LIMIT, MAX_COUNT};
 /// Which field follows which, by the events so far.
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
-    /// For each field its follower; the last two are for unknown fields and for the beginning.
-    next: [u8; FIELDS],
+    /// For each field its follower, if that is known; the last two are for unknown fields and for
+    /// the beginning.
+    next: [Option<&'static Expected>; FIELDS],
     /// Whether the last event was one.
     is_native: bool,
     /// The texts of the last row that a secret would fit in, one a line: what has to be looked
@@ -37,11 +38,7 @@ const _: () = assert!(BEGINNING < FIELDS);
 impl Default for Order {
     fn default() -> Self {
         Self {
-            // The wire's own order, until it is known better.
-            next: std::array::from_fn(|index| match index {
-                BEGINNING => 0,
-                _ => index as u8 + 1,
-            }),
+            next: [None; FIELDS],
             is_native: true,
             texts: Vec::new(),
             day: SameDay::default(),
@@ -57,8 +54,14 @@ impl Order {
 
     /// Returns the texts of the row that was read last, one a line, but for those that are too
     /// short for a secret; none has an escape.
-    pub(crate) fn texts(&self) -> &[u8] {
+    #[cfg(test)]
+    pub(super) fn texts(&self) -> &[u8] {
         &self.texts
+    }
+
+    /// Returns whether the texts of the row that was read last need a look for secrets.
+    pub(crate) fn needs_look(&self) -> bool {
+        Redactor::needs_look(&self.texts)
     }
 
     /// Keeps a text that a secret would fit in.
@@ -100,20 +103,18 @@ impl<'a> Reader<'a, '_> {
     #[inline(always)]
     fn event(&mut self, row: &mut UsageRow<'a>) -> Option<()> {
         self.rest.space();
-        if !self.rest.pass(b'{') {
+        if self.rest.peek() != Some(b'{') {
             return None;
         }
-        let mut before = BEGINNING;
+        let mut before = self.expected(BEGINNING, row);
         loop {
-            let goes_on;
-            (before, goes_on) = self.expected(before, row);
-            if goes_on {
-                before = self.member(before, row)?;
-            }
             self.rest.space();
-            if !self.rest.pass(b',') {
+            let is_first = before == BEGINNING;
+            if !self.rest.pass(if is_first { b'{' } else { b',' }) {
                 break;
             }
+            before = self.member(before, row)?;
+            before = self.expected(before, row);
         }
         let closed = self.rest.pass(b'}');
         self.rest.space();
@@ -121,47 +122,37 @@ impl<'a> Reader<'a, '_> {
         (closed && has_time && self.rest.peek().is_none()).then_some(())
     }
 
-    /// Reads members as long as they come as expected. Returns the index of the last field, and
-    /// whether another member follows, which did not.
+    /// Reads members as long as they come as expected, each from its comma on or, if it is the
+    /// first, from the brace. Returns the index of the last field.
     ///
     /// Here is where the time goes: how far it is lives in registers only.
     #[inline(always)]
-    fn expected(&mut self, mut before: usize, row: &mut UsageRow<'a>) -> (usize, bool) {
+    fn expected(&mut self, mut before: usize, row: &mut UsageRow<'a>) -> usize {
         let (mut rest, mut seen) = (self.rest, self.seen);
-        let goes_on = loop {
-            let index = usize::from(self.order.next[before % FIELDS]) % FIELDS;
-            let Some((kind, name)) = &SCALARS[index] else {
-                break true;
+        let mut ignored = if before == BEGINNING { 0xff } else { 0 };
+        loop {
+            let Some(expected) = self.order.next[before % FIELDS] else {
+                break;
+            };
+            let Some(length) = expected.lead.begins(rest.bytes(), ignored) else {
+                break;
             };
             let mut ahead = rest;
-            if ahead.peek() == Some(b' ') {
-                ahead.skip(1);
+            if seen & expected.bit != 0
+                || ahead.skip(length).is_none()
+                || value(expected.kind, &mut ahead, self.order, row).is_none()
+            {
+                break;
             }
-            let Some(length) = name.begins(ahead.bytes()) else {
-                break true;
-            };
-            let bit = 1 << index;
-            if seen & bit != 0 || ahead.skip(length).is_none() {
-                break true;
-            }
-            if ahead.peek() == Some(b' ') {
-                ahead.skip(1);
-            }
-            if value(*kind, &mut ahead, self.order, row).is_none() {
-                break true;
-            }
-            (before, seen) = (index, seen | bit);
-            let follows = ahead.pass(b',');
-            rest = ahead;
-            if !follows {
-                break false;
-            }
-        };
+            (rest, seen) = (ahead, seen | expected.bit);
+            (before, ignored) = (expected.index, 0);
+        }
         (self.rest, self.seen) = (rest, seen);
-        (before, goes_on)
+        before
     }
 
-    /// Reads a member that did not come as expected, and returns the index of the field.
+    /// Reads a member that did not come as expected, from behind its comma on, and returns the
+    /// index of the field.
     #[cold]
     fn member(&mut self, before: usize, row: &mut UsageRow<'a>) -> Option<usize> {
         self.rest.space();
@@ -170,10 +161,11 @@ impl<'a> Reader<'a, '_> {
         if !self.rest.pass(b':') {
             return None;
         }
+        let is_spaced = self.rest.peek() == Some(b' ');
         self.rest.space();
         let kind = FieldKind::of(name);
         let index = kind.map_or(UNKNOWN, FieldKind::index);
-        self.order.next[before % FIELDS] = index as u8;
+        self.order.next[before % FIELDS] = EXPECTED[usize::from(is_spaced)][index].as_ref();
         let Some(kind) = kind else {
             self.unknown(name, row)?;
             return Some(index);
@@ -183,6 +175,14 @@ impl<'a> Reader<'a, '_> {
             return None;
         }
         self.seen |= bit;
+        if self.rest.bytes().starts_with(b"null") {
+            self.rest.skip(4)?;
+            // An event without a time is none.
+            return (kind != FieldKind::Time).then_some(index);
+        }
+        if kind.is_quoted() && !self.rest.pass(b'"') {
+            return None;
+        }
         value(kind, &mut self.rest, self.order, row)?;
         Some(index)
     }
@@ -198,7 +198,8 @@ impl<'a> Reader<'a, '_> {
     }
 }
 
-/// Reads the value of a field that there was none of before, or declines.
+/// Reads the value of a field that there was none of before, from behind its quote if it has one,
+/// or declines.
 #[inline(always)]
 fn value<'a>(
     kind: FieldKind,
@@ -206,14 +207,9 @@ fn value<'a>(
     order: &mut Order,
     row: &mut UsageRow<'a>,
 ) -> Option<()> {
-    if rest.peek() == Some(b'n') {
-        // An event without a time is none.
-        let is_null = kind != FieldKind::Time && rest.bytes().starts_with(b"null");
-        return is_null.then(|| rest.skip(4))?;
-    }
     match kind {
         FieldKind::Text(field) => {
-            let text = rest.plain_text()?;
+            let text = rest.text_to_quote()?;
             // An empty text is an unknown, not a name.
             if !text.is_empty() {
                 order.remember(text);
@@ -222,9 +218,9 @@ fn value<'a>(
         }
         FieldKind::Count(field) => row.set_count(field, count(rest)?),
         FieldKind::Cost => row.cost = Some(cost(rest)?),
-        FieldKind::Time => row.time = order.day.read(rest.plain_text()?)?,
-        FieldKind::TimeStart => row.time_start = Some(order.day.read(rest.plain_text()?)?),
-        FieldKind::TimeEnd => row.time_end = Some(order.day.read(rest.plain_text()?)?),
+        FieldKind::Time => row.time = order.day.read(rest.text_to_quote()?)?,
+        FieldKind::TimeStart => row.time_start = Some(order.day.read(rest.text_to_quote()?)?),
+        FieldKind::TimeEnd => row.time_end = Some(order.day.read(rest.text_to_quote()?)?),
         FieldKind::Flag(field) => row.set_flag(field, rest.scanned(flag)?),
         FieldKind::OtherUnits | FieldKind::Extra | FieldKind::Reserved => return None,
     }

@@ -27,11 +27,12 @@ impl SameDay {
     #[cold]
     fn read_any(&mut self, text: &str, date: &[u8; 11]) -> Option<Timestamp> {
         let time = Timestamp::parse(text).ok()?;
-        let (midnight, day) = (time.floor_to(Timestamp::DAY), 10);
-        // What is written with another offset from UTC is of another day than it says.
-        let is_utc = text.ends_with('Z') && date.get(day) == Some(&b'T');
-        if is_utc && midnight.in_range().is_ok() {
-            (self.date, self.midnight) = (*date, midnight);
+        // Not from the time: with another offset, or a leap second, it is of another day.
+        let date = std::str::from_utf8(date).ok()?;
+        if let Ok(midnight) = Timestamp::parse(&format!("{date}00:00:00Z"))
+            && date.ends_with('T')
+        {
+            (self.date, self.midnight) = (date.as_bytes().try_into().ok()?, midnight);
         }
         Some(time)
     }
@@ -65,6 +66,8 @@ mod tests {
             "2026-05-04T24:00:00.000Z",
             "2026-05-04T12:60:00.000Z",
             "2026-05-04T12:00:60.000Z",
+            "2026-05-04T23:59:60.000Z",
+            "2026-05-04T23:59:60Z",
             "2026-05-04T12:00:00.12Z",
             "2026-05-04T12:00:00.1234Z",
             "2026-05-04T12:00:00Z",

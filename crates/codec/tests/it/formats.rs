@@ -36,7 +36,7 @@ fn decode(codec: &Codec, payload: &[u8]) -> (Option<Decoded>, MemorySink) {
     records.push(0, Some(record_time), payload);
     let mut sink = MemorySink::default();
     let record = records.iter().next().unwrap();
-    let decoded = codec.reader().read(records.partition(), &record, &mut sink);
+    let decoded = codec.reader(records.partition()).read(&record, &mut sink);
     (decoded, sink)
 }
 

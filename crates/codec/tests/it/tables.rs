@@ -26,7 +26,7 @@ fn decode_with(codec: &Codec, payload: &[u8]) -> (Option<Decoded>, MemorySink) {
     records.push(0, None, payload);
     let record = records.iter().next().unwrap();
     let mut sink = MemorySink::default();
-    let decoded = codec.reader().read(records.partition(), &record, &mut sink);
+    let decoded = codec.reader(records.partition()).read(&record, &mut sink);
     assert!(sink.dead_letters.len() <= 1, "a record has one dead letter");
     (decoded, sink)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use model::{Nanos, Severity};
 use serde::{Deserialize, Serialize};
 
+use super::cause::Explanation;
 use super::grain::Grain;
 
 /// A period beyond the budget.
@@ -50,7 +51,7 @@ pub(super) struct Alarm {
     pub(super) revision: u32,
     pub(super) ended: bool,
     /// What explains it, if something else was told of the same cause.
-    pub(super) explained: Option<String>,
+    pub(super) explained: Option<Explanation>,
 }
 
 impl Alarm {

@@ -1,10 +1,12 @@
 //! Alerts that were told already, as what explains others: one cause, one alert.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use model::{Alert, AlertId, Entity, EntityLevel, Metric, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::line::Payer;
+use super::telling::subject;
 use crate::clock::BUCKET_MILLIS;
 
 /// The part of an excess that a told alert must have to explain it.
@@ -19,12 +21,54 @@ fn whole_buckets(from: i64, until: i64) -> (i64, i64) {
 }
 
 /// What is said in place of the alert on a key that was erased.
-pub(super) const ERASED: &str = "an alert on a key that was erased since";
+const ERASED: &str = "an alert on a key that was erased since";
+
+/// What names an alert that explains another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Explanation {
+    pub(super) words: String,
+    /// The key that the words name, and when its alert began.
+    key: Option<(Entity, Timestamp)>,
+}
+
+impl Explanation {
+    fn of(alert: &Alert) -> Self {
+        if alert.entity_level == EntityLevel::Key {
+            let key = alert.key_hint.as_deref().unwrap_or(&alert.key_id);
+            return Self {
+                words: format!("the alert on key {key}"),
+                key: Some((alert.entity(), alert.first_seen)),
+            };
+        }
+        let level = alert.entity_level.as_str();
+        let name = alert.project.as_deref().unwrap_or(&alert.account);
+        Self {
+            words: format!("the alert on usage without a key of {level} {name}"),
+            key: None,
+        }
+    }
+
+    /// Names the alert on another ledger.
+    pub(super) fn by_ledger(payer: &Payer) -> Self {
+        Self {
+            words: format!("the alert on {}", subject(payer)),
+            key: None,
+        }
+    }
+
+    /// Takes the name of an erased key out, if the alert is on it and began up to a moment.
+    pub(super) fn forget(&mut self, erased: &Entity, until: Timestamp) {
+        let is_of_key = |(key, began): &mut (Entity, Timestamp)| *key == *erased && *began <= until;
+        if self.key.take_if(is_of_key).is_some() {
+            ERASED.clone_into(&mut self.words);
+        }
+    }
+}
 
 /// One told alert on live usage, as far as it explains others.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Cause {
-    words: String,
+    explanation: Explanation,
     level: EntityLevel,
     provider: String,
     account: String,
@@ -64,18 +108,17 @@ impl Causes {
         self.by_alert.insert(id, cause);
     }
 
-    /// Takes the name of an erased key out of alerts that began up to a moment; returns the words
-    /// that had it. What was used still explains what is billed.
-    pub(super) fn forget(&mut self, key: &Entity, until: Timestamp) -> BTreeSet<String> {
-        let causes = self.by_alert.iter_mut();
-        causes
-            .filter_map(|(id, cause)| cause.forget(id, key, until))
-            .collect()
+    /// Takes the name of an erased key out of alerts that began up to a moment. What was used
+    /// still explains what is billed.
+    pub(super) fn forget(&mut self, key: &Entity, until: Timestamp) {
+        for cause in self.by_alert.values_mut() {
+            cause.forget(key, until);
+        }
     }
 
     /// Returns the alert that explains most of an effect, if those on what it is made of explain
     /// at least half of it together.
-    pub(super) fn explain(&self, effect: &Effect<'_>, below: EntityLevel) -> Option<String> {
+    pub(super) fn explain(&self, effect: &Effect<'_>, below: EntityLevel) -> Option<Explanation> {
         let causes: Vec<(&Cause, f64)> = self
             .by_alert
             .values()
@@ -87,7 +130,7 @@ impl Causes {
             return None;
         }
         let (largest, _) = causes.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
-        Some(largest.words.clone())
+        Some(largest.explanation.clone())
     }
 
     pub(super) fn sweep(&mut self, now: i64) {
@@ -99,21 +142,8 @@ impl Causes {
 impl Cause {
     /// Keeps of an alert what explains others.
     pub(super) fn of(alert: &Alert) -> Self {
-        let words = match alert.entity_level {
-            EntityLevel::Key => {
-                let key = alert.key_hint.as_deref().unwrap_or(&alert.key_id);
-                format!("the alert on key {key}")
-            }
-            level => {
-                let name = alert.project.as_deref().unwrap_or(&alert.account);
-                format!(
-                    "the alert on usage without a key of {} {name}",
-                    level.as_str()
-                )
-            }
-        };
         Self {
-            words,
+            explanation: Explanation::of(alert),
             level: alert.entity_level,
             provider: alert.provider.clone(),
             account: alert.account.clone(),
@@ -127,20 +157,9 @@ impl Cause {
         }
     }
 
-    /// Takes the name of an erased key out, if this is an alert on it that began up to a moment;
-    /// returns the words that had it.
-    pub(super) fn forget(
-        &mut self,
-        id: &AlertId,
-        key: &Entity,
-        until: Timestamp,
-    ) -> Option<String> {
-        let began = Timestamp::from_millis(self.from);
-        let is_of_key = self.level == EntityLevel::Key
-            && began <= until
-            && self.words != ERASED
-            && *id == AlertId::compute(key, began);
-        is_of_key.then(|| std::mem::replace(&mut self.words, ERASED.to_owned()))
+    /// Takes the name of an erased key out, if the alert is on it and began up to a moment.
+    pub(super) fn forget(&mut self, key: &Entity, until: Timestamp) {
+        self.explanation.forget(key, until);
     }
 
     fn is_part_of(&self, effect: &Effect<'_>) -> bool {

@@ -32,7 +32,7 @@ use crate::episode::{score, severity_of};
 use crate::standing::{FamilyStanding, Standing};
 use alarm::{Alarm, Exceeding, Told};
 use book::Book;
-use cause::{Cause, Causes, ERASED, EXPLAINS, Effect};
+use cause::{Cause, Causes, EXPLAINS, Effect, Explanation};
 use forecast::Forecast;
 use grain::Grain;
 use line::{Added, KnownLines, Payer};
@@ -95,6 +95,8 @@ pub struct Ledgers {
     closed: Option<i64>,
     /// The last period of each grain after which an alarm is over.
     past: [i64; 2],
+    /// The time of the newest erasure that was carried out: each is once.
+    erased: Option<Timestamp>,
 }
 
 impl Ledgers {
@@ -113,6 +115,7 @@ impl Ledgers {
             waiting_count: 0,
             closed: None,
             past: [i64::MIN; 2],
+            erased: None,
         }
     }
 
@@ -134,6 +137,7 @@ impl Ledgers {
             waiting_count,
             closed,
             past,
+            erased,
         } = self;
         for (book, name) in books.iter_mut().zip(["hours", "days"]) {
             archive.part(name, |archive| book.archive(archive))?;
@@ -149,6 +153,7 @@ impl Ledgers {
         archive.value("waiting_count", waiting_count)?;
         archive.value("closed", closed)?;
         archive.value("past", past)?;
+        archive.value("erased", erased)?;
         if archive.is_reading() {
             // What was written down before it was erased.
             self.forget_erased();
@@ -164,17 +169,16 @@ impl Ledgers {
 
     /// Takes the names of erased keys out of what explains alerts.
     fn forget_erased(&mut self) {
-        let directory = self.directory.clone();
-        for (key, time) in directory.erased() {
-            let mut words = self.causes.forget(&key, time);
-            let waiting = self.waiting.values_mut().flat_map(|news| &mut news.keys);
-            words.extend(waiting.filter_map(|(id, cause)| cause.forget(id, &key, time)));
-            for alarm in self.alarms.values_mut().flatten() {
-                if let Some(explained) = &mut alarm.explained
-                    && words.contains(explained)
-                {
-                    ERASED.clone_into(explained);
-                }
+        let (directory, done) = (self.directory.clone(), self.erased);
+        for (key, time) in directory.erased_after(done) {
+            self.erased = self.erased.max(Some(time));
+            self.causes.forget(&key, time);
+            for (_, cause) in self.waiting.values_mut().flat_map(|news| &mut news.keys) {
+                cause.forget(&key, time);
+            }
+            let alarms = self.alarms.values_mut().flatten();
+            for explained in alarms.filter_map(|alarm| alarm.explained.as_mut()) {
+                explained.forget(&key, time);
             }
         }
     }
@@ -452,7 +456,7 @@ impl Ledgers {
             return None;
         }
         let explained = match &alarm.explained {
-            Some(words) => Some(words.clone()),
+            Some(known) => Some(known.clone()),
             None => self.explanation(place, alarm),
         };
         let rarest = alarm.rarest();
@@ -507,7 +511,7 @@ impl Ledgers {
 
     /// Returns what explains at least half of an alarm: alerts on keys or on usage without one;
     /// alarms of what the payer is made of; or one of what the payer is part of, told before.
-    fn explanation(&self, place: Place, alarm: &Alarm) -> Option<String> {
+    fn explanation(&self, place: Place, alarm: &Alarm) -> Option<Explanation> {
         let (grain, slot) = place;
         let payer = self.books[grain as usize].payer(slot);
         let (first, last) = (
@@ -551,7 +555,7 @@ impl Ledgers {
                     continue;
                 }
                 if !is_part && during >= EXPLAINS * excess {
-                    return Some(format!("the alert on {}", telling::subject(other)));
+                    return Some(Explanation::by_ledger(other));
                 }
                 if is_part {
                     parts += during;
@@ -562,7 +566,7 @@ impl Ledgers {
             }
         }
         let (_, other) = largest.filter(|_| parts >= EXPLAINS * excess)?;
-        Some(format!("the alert on {}", telling::subject(other)))
+        Some(Explanation::by_ledger(other))
     }
 
     /// Returns how every ledger stands, in order of their names.

@@ -94,7 +94,7 @@ impl Ledgers {
             )));
         }
         if let Some(explained) = &alarm.explained {
-            evidence.push(said(format!("the same cause as {explained}")));
+            evidence.push(said(format!("the same cause as {}", explained.words)));
         }
         let mut first = said(format!(
             "{} was billed {} for {when} by {}, expected {} ({} to {}); on {} {} before never more than {}",

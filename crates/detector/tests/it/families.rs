@@ -373,7 +373,7 @@ fn many_until(abused: usize, until: Timestamp) -> (Vec<Alert>, Campaigns) {
 fn an_erased_key_is_in_no_campaign_any_more() {
     let until = then().plus(80 * Timestamp::MINUTE);
     let (alerts, mut campaigns) = many_until(10, until);
-    let named = |state: &[u8]| MANY.map(|(key, _)| names(state, &format!("\"{key}\"")));
+    let named = |state: &[u8]| MANY.map(|(key, _)| names(state, key));
     let before = saved(|archive| campaigns.archive(archive));
     let named_before = named(&before);
     assert!(named_before[0] && named_before[1], "{named_before:?}");

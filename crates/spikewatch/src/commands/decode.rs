@@ -46,7 +46,7 @@ pub(crate) fn run(file: Option<&Path>, args: DecodeArgs) -> anyhow::Result<ExitC
         let records = records(&name, &payload, record_time, &headers);
         let mut found = Found::default();
         for record in records.iter() {
-            let decoded = codec.reader().read(records.partition(), &record, &mut sink);
+            let decoded = codec.reader(records.partition()).read(&record, &mut sink);
             found.note(decoded, &mut sink);
         }
         eprintln!("{name}: {found}");

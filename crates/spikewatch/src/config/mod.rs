@@ -168,7 +168,7 @@ pub(crate) struct SqlConfig {
     pub(crate) users: BTreeMap<String, UserConfig>,
     /// Connections at one time.
     pub(crate) max_connections: usize,
-    /// Seconds that whoever connects may take to sign in.
+    /// Seconds that whoever connects may take to sign in, 60 at most.
     pub(crate) sign_in_timeout_secs: u64,
     /// Queries of one user at one time.
     pub(crate) max_queries_per_user: usize,
@@ -325,6 +325,13 @@ impl Config {
             return refuse(
                 "detector.max_keys_per_partition",
                 format!("{max_keys} is not between 1000 and 100000000"),
+            );
+        }
+        let patience = self.sql.sign_in_timeout_secs;
+        if !(1..=60).contains(&patience) {
+            return refuse(
+                "sql.sign_in_timeout_secs",
+                format!("{patience} is not between 1 and 60"),
             );
         }
         if let Err(err) = self.server.validate() {

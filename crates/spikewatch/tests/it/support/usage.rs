@@ -13,7 +13,7 @@ pub(crate) struct Usage {
     pub(crate) key: String,
     pub(crate) account: String,
     pub(crate) days: u64,
-    /// Whether the last six hours have a thousand times the tokens and forty times the requests.
+    /// Whether the last five hours and a half have a thousand times the tokens and forty times the requests.
     pub(crate) spike: bool,
 }
 
@@ -21,7 +21,7 @@ impl Usage {
     /// Returns the events by time. Every field but the identity is the same for every key.
     pub(crate) fn events(&self) -> Vec<Value> {
         let count = self.days * 24 * 60 / STEP_MINUTES;
-        let spike_from = count - 6 * 60 / STEP_MINUTES;
+        let spike_from = count - 330 / STEP_MINUTES;
         let event = |number: u64| {
             let minutes = number * STEP_MINUTES;
             let (day, minute) = (minutes / 1440, minutes % 1440);

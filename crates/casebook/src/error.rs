@@ -95,17 +95,24 @@ impl Error {
     }
 }
 
-impl From<Error> for StoreError {
-    /// Writes the whole chain of causes into one line; the door knows no other form.
-    fn from(error: Error) -> Self {
-        let mut text = error.to_string();
-        let mut cause = std::error::Error::source(&error);
+impl Error {
+    /// Returns the whole chain of causes in one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
         while let Some(inner) = cause {
             text.push_str(": ");
             text.push_str(&inner.to_string());
             cause = inner.source();
         }
-        StoreError(text)
+        text
+    }
+}
+
+impl From<Error> for StoreError {
+    /// Writes the whole chain of causes; the door knows no other form.
+    fn from(error: Error) -> Self {
+        StoreError(error.chain())
     }
 }
 

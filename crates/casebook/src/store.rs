@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Connection, Sqlite, Transaction};
 
 use crate::error::{Doing, Error};
 use crate::migrations;
@@ -45,6 +45,12 @@ impl Casebook {
             source,
         };
         let writer = pool(1)
+            // Where SQLite rolls back by itself, on a full disk, the connection believes for ever
+            // that it is in a transaction: it gives way to another.
+            .before_acquire(|connection, _| {
+                let is_good = !connection.is_in_transaction();
+                Box::pin(async move { Ok(is_good) })
+            })
             .connect_with(
                 options
                     .clone()
@@ -138,4 +144,26 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     #[cfg(not(unix))]
     open.open(path)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_transaction_that_ended_by_itself_keeps_nobody_from_writing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("casebook.db");
+        let casebook = Casebook::open(&path).await.unwrap();
+        let mut transaction = casebook.write().await.unwrap();
+        // As SQLite does when the disk is full, and the library does not notice.
+        sqlx::query("ROLLBACK")
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        drop(transaction);
+        casebook.set_meta("after", "1").await.unwrap();
+        let stored = casebook.meta("after").await.unwrap();
+        assert_eq!(stored.as_deref(), Some("1"));
+    }
 }

@@ -40,7 +40,7 @@ impl Effects {
     /// a crash in between repeats it at most once.
     async fn try_put_dead_letters(&self, dead_letters: &[DeadLetter]) -> Result<(), String> {
         let unknown = self.casebook.unknown_dead_letters(dead_letters).await;
-        let unknown = unknown.map_err(|err| err.to_string())?;
+        let unknown = unknown.map_err(|err| err.chain())?;
         if let Some(topic) = &self.dead_letter_topic
             && !unknown.is_empty()
         {
@@ -52,7 +52,7 @@ impl Effects {
             appended.map_err(|err| err.to_string())?;
         }
         let put = self.casebook.put_dead_letters(&unknown).await;
-        put.map(drop).map_err(|err| err.to_string())
+        put.map(drop).map_err(|err| err.chain())
     }
 
     /// Writes down what lists and audit logs say of keys.
@@ -62,7 +62,7 @@ impl Effects {
         }
         let mut retry = self.retry("the casebook");
         while let Err(error) = self.casebook.observe_keys(sightings).await {
-            retry.after(error.to_string()).await?;
+            retry.after(error.chain()).await?;
         }
         Ok(())
     }
@@ -77,7 +77,7 @@ impl Effects {
         let recorded = loop {
             match self.casebook.record_alerts(alerts, &self.channels).await {
                 Ok(recorded) => break recorded,
-                Err(error) => retry.after(error.to_string()).await?,
+                Err(error) => retry.after(error.chain()).await?,
             }
         };
         let new = u64::from(recorded.new);

@@ -1,5 +1,7 @@
 //! A walk over JSON text, piece by piece.
 
+use wide::u8x16;
+
 /// Where a walk is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scan<'a> {
@@ -94,13 +96,13 @@ impl<'a> Scan<'a> {
     /// Goes on to what ends a run of plain text: a quote, a backslash or a control character.
     #[inline(always)]
     pub(crate) fn plain(&mut self) {
-        while let Some(eight) = self.rest().first_chunk::<8>() {
-            let ends = ends_of_plain(u64::from_le_bytes(*eight));
+        while let Some(sixteen) = self.rest().first_chunk::<16>() {
+            let ends = ends_of_plain(*sixteen);
             if ends != 0 {
-                self.at += ends.trailing_zeros() as usize / 8;
+                self.at += ends.trailing_zeros() as usize;
                 return;
             }
-            self.at += 8;
+            self.at += 16;
         }
         while !matches!(self.peek(), Some(b'"' | b'\\' | 0..=0x1f) | None) {
             self.at += 1;
@@ -126,24 +128,19 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Returns the high bit of each of eight bytes that ends plain text; those above the first that
-/// does may have it in vain.
+/// Returns a bit for each of sixteen bytes that ends plain text.
 #[inline(always)]
-pub(crate) const fn ends_of_plain(eight: u64) -> u64 {
-    let quotes = bytes_below(1, eight ^ (ONES * b'"' as u64));
-    let backslashes = bytes_below(1, eight ^ (ONES * b'\\' as u64));
-    (quotes | backslashes | bytes_below(0x20, eight)) & HIGH
+pub(crate) fn ends_of_plain(sixteen: [u8; 16]) -> u32 {
+    let bytes = u8x16::new(sixteen);
+    let quotes = bytes.simd_eq(u8x16::splat(b'"'));
+    let backslashes = bytes.simd_eq(u8x16::splat(b'\\'));
+    let controls = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
+    (quotes | backslashes | controls).to_bitmask()
 }
 
 /// The lowest bit of each byte, and the highest.
 const ONES: u64 = u64::MAX / 255;
 const HIGH: u64 = ONES << 7;
-
-/// Sets the high bit of each byte below `limit`; those above the first may have it in vain.
-const fn bytes_below(limit: u64, eight: u64) -> u64 {
-    // Of a byte below, the difference has the high bit and the byte has not.
-    eight.wrapping_sub(ONES * limit) & !eight
-}
 
 /// The powers of ten up to the ninth.
 pub(crate) const POWERS_OF_TEN: [u64; 10] = {

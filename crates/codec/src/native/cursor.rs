@@ -60,20 +60,20 @@ impl<'a> Cursor<'a> {
     /// what stands before that.
     #[inline(always)]
     pub(super) fn text_to_quote(&mut self) -> Option<&'a str> {
-        let (eights, rest) = self.bytes().as_chunks::<8>();
+        let (sixteens, rest) = self.bytes().as_chunks::<16>();
         let mut length = 0;
         let mut ends = 0;
-        for eight in eights {
-            ends = ends_of_plain(u64::from_le_bytes(*eight));
+        for sixteen in sixteens {
+            ends = ends_of_plain(*sixteen);
             if ends != 0 {
                 break;
             }
-            length += 8;
+            length += 16;
         }
         if ends == 0 {
-            ends = ends_of_plain(u64::from_le_bytes(padded(rest)));
+            ends = ends_of_plain(padded(rest));
         }
-        length += ends.trailing_zeros() as usize / 8;
+        length += ends.trailing_zeros() as usize;
         let text = self.0.get(..length)?;
         let is_whole = self.bytes().get(length) == Some(&b'"');
         (is_whole && self.skip(length + 1).is_some()).then_some(text)

@@ -22,6 +22,9 @@ pub struct SnapshotConfig {
     pub folder: SnapshotFolder,
     /// The time between two, at least.
     pub interval: Duration,
+    /// Whether the state is copied, so that reading goes on while it is written; without, memory
+    /// for it is needed once, and nothing is judged meanwhile.
+    pub copy: bool,
 }
 
 /// Stages, and the offsets from which the log is read on.
@@ -144,6 +147,35 @@ impl Keeper {
         !self.erased.is_empty()
     }
 
+    /// Returns whether reading goes on while a copy is written.
+    pub(crate) fn copies(&self) -> bool {
+        self.config.copy
+    }
+
+    /// Saves what is known at these offsets while nothing else is done; history has all of it.
+    pub(crate) async fn save_in_place(
+        &mut self,
+        mut stages: Stages,
+        offsets: &BTreeMap<Partition, i64>,
+        vitals: &PipelineVitals,
+    ) -> Result<Stages, Error> {
+        let began = Instant::now();
+        let mut erased = std::mem::take(&mut self.erased);
+        erased.extend(stages.forgotten());
+        let (folder, at, of) = (self.config.folder.clone(), offsets.clone(), erased.clone());
+        let saving = tokio::task::spawn_blocking(move || {
+            let written = folder.write(&mut stages, &at, &of);
+            let outcome = written.and_then(|written| folder.finish(written));
+            (stages, outcome)
+        });
+        let (mut stages, outcome) = saving.await?;
+        stages.was_written();
+        self.saved_at = Instant::now();
+        let outcome = outcome.map(|saved| (saved, began.elapsed()));
+        self.note(outcome, offsets.clone(), erased, vitals);
+        Ok(stages)
+    }
+
     /// Begins to save what is known at these offsets, as a copy of the stages has it.
     ///
     /// What is written becomes a snapshot once [`Self::committed`] says that history has it:
@@ -216,16 +248,26 @@ impl Keeper {
             return;
         };
         let outcome = outcome.unwrap_or_else(|err| Err(std::io::Error::other(err).into()));
+        self.note(outcome, saving.offsets, saving.erased, vitals);
+    }
+
+    fn note(
+        &mut self,
+        outcome: Result<(Saved, Duration), SnapshotError>,
+        offsets: BTreeMap<Partition, i64>,
+        erased: BTreeSet<Partition>,
+        vitals: &PipelineVitals,
+    ) {
         match outcome {
             Ok((Saved { number, bytes }, wrote)) => {
-                self.saved = saving.offsets;
+                self.saved = offsets;
                 self.wrote = wrote;
                 vitals.set_snapshot(bytes, wrote);
                 info!(number, bytes, took = ?wrote, "saved a snapshot");
             }
             Err(error) => {
                 // What was erased is not to come back by a file that names it.
-                self.erased.extend(saving.erased);
+                self.erased.extend(erased);
                 vitals.set_snapshot_failed();
                 vitals.set_error(format!("could not save a snapshot: {error}"));
                 error!(%error, "could not save a snapshot, the one before is kept");

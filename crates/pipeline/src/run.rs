@@ -375,6 +375,18 @@ impl Run {
 
     /// Copies what the stages know as of one moment, and begins to write it down.
     async fn begin_snapshot(&mut self) -> Result<(), Error> {
+        let in_place = |keeper: &mut Keeper| !keeper.copies();
+        if let Some(mut keeper) = self.keeper.take_if(in_place) {
+            self.settle().await?;
+            let began = Instant::now();
+            let stages = self.stop_workers()?;
+            let saving = keeper.save_in_place(stages, &self.offsets, &self.vitals);
+            let stages = saving.await?;
+            self.start_workers(stages)?;
+            self.keeper = Some(keeper);
+            self.vitals.set_snapshot_pause(began.elapsed());
+            return Ok(());
+        }
         self.drain().await?;
         let began = Instant::now();
         let workers = self.workers.as_ref().ok_or(Error::StageEnded)?;

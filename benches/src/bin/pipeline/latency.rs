@@ -1,10 +1,11 @@
 //! How long from the broker's log to a durable alert, while events come at a steady rate?
 //!
-//! Now and then an event comes from an address that its key may not be used from: it is an alert by
-//! itself, so that each alert has one event and one moment at which that was appended.
+//! Now and then a few events come from an address that their key may not be used from: they are an
+//! alert by themselves, so that each alert has one moment at which its events were appended.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,8 @@ const KEYS: u64 = 10_000;
 /// Keys that may be used from one address only, each of which is used from another once.
 const RULED: u64 = 500;
 const PARTITIONS: usize = 4;
+/// Calls from an address that is not allowed, all at once.
+const CALLS: usize = 5;
 
 type Moments = Arc<Mutex<HashMap<String, Instant>>>;
 
@@ -38,11 +41,13 @@ pub(crate) async fn measure(
     let config = broker.config("read", "latency-read");
     let mut source = KafkaSource::open(&config, BTreeMap::new(), StopAt::Never)?;
     let (appended, seen) = (Moments::default(), Moments::default());
+    let count = Arc::new(AtomicU64::new(0));
     let reading = {
-        let seen = seen.clone();
+        let (seen, count) = (seen.clone(), count.clone());
         tokio::spawn(async move {
             while let Ok(Some(records)) = source.next().await {
                 let now = Instant::now();
+                count.fetch_add(records.len() as u64, Ordering::Relaxed);
                 for record in records.iter() {
                     if let Some(key) = ruled_key(record.payload) {
                         seen.lock().expect("no panic").insert(key, now);
@@ -51,6 +56,7 @@ pub(crate) async fn measure(
             }
         })
     };
+    wait_until_read(broker, "read", || count.load(Ordering::Relaxed)).await?;
     append(broker, "read", rate, time, &appended).await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     reading.abort();
@@ -71,6 +77,8 @@ pub(crate) async fn measure(
     let keeps = Keeps::OnDisk(folder.to_owned());
     let service = Service::on(broker, "watched", "latency".into(), keeps)?;
     let running = service.start(&inventory()?, on_alerts).await?;
+    let vitals = running.vitals.clone();
+    wait_until_read(broker, "watched", || vitals.records.load(Ordering::Relaxed)).await?;
     append(broker, "watched", rate, time, &appended).await?;
     tokio::time::sleep(Duration::from_secs(5)).await;
     running.stop().await?;
@@ -78,11 +86,30 @@ pub(crate) async fn measure(
     Ok(())
 }
 
+/// Appends an event and waits until it is read: to join a group takes a second, once.
+async fn wait_until_read(
+    broker: &Broker,
+    topic: &str,
+    count: impl Fn() -> u64,
+) -> Result<(), Failure> {
+    let sink = KafkaSink::open(&broker.config(topic, "writer"))?;
+    let line = event("evt_first", "key_0", "acct_1", now(), "198.51.7.7");
+    sink.append(topic, &[("key_0".into(), line)]).await?;
+    let began = Instant::now();
+    while count() == 0 {
+        if began.elapsed() > Duration::from_secs(30) {
+            return Err("nothing is read from the broker".into());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}
+
 fn inventory() -> Result<Inventory, Failure> {
     let keys: Vec<_> = (0..RULED)
         .map(|number| {
             json!({
-                "key": name(number), "account": "ruled", "provider": "openai",
+                "key": name(number), "account": name(number), "provider": "openai",
                 "allowed_cidrs": ["198.51.100.0/24"],
             })
         })
@@ -129,9 +156,13 @@ async fn append(
         sent = due;
         if step % alert_every == 0 && alerts < RULED {
             let key = name(alerts);
-            let line = event(&format!("evt_{key}"), &key, "ruled", now, "203.0.113.9");
-            watched = Some(key.clone());
-            lines.push((key, line));
+            // One stray call would be a slip.
+            for call in 0..CALLS {
+                let id = format!("evt_{key}_{call}");
+                let line = event(&id, &key, &key, now, "203.0.113.9");
+                lines.push((key.clone(), line));
+            }
+            watched = Some(key);
             alerts += 1;
         }
         sink.append(topic, &lines).await?;

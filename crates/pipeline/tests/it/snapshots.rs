@@ -113,6 +113,29 @@ async fn crashes_at_any_batch_change_neither_rows_nor_alerts_nor_state() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn written_in_place_or_from_a_copy_they_are_the_same() {
+    let lines = story();
+    let lines = &lines[..40_000];
+    let (mut copied, copied_folder) = with_snapshots().await;
+    copied.checkpoint_rows = 3000;
+    copied.run(batches(lines, 1000)).await;
+    let (mut in_place, in_place_folder) = with_snapshots().await;
+    (in_place.copy, in_place.checkpoint_rows) = (false, 3000);
+    in_place.run(batches(lines, 1000)).await;
+    for setup in [&copied, &in_place] {
+        // Several on the way, beside the one at the end.
+        assert!(setup.vitals.snapshots.load(Ordering::Relaxed) > 2);
+        assert_not_ahead(setup).await;
+    }
+    assert_eq!(in_place.history.rows(), copied.history.rows());
+    assert_eq!(alerts(&in_place).await, alerts(&copied).await);
+    let (one, other) = (snapshots(&copied_folder), snapshots(&in_place_folder));
+    for ((name, one), (_, other)) in content(&one[0]).iter().zip(content(&other[0])) {
+        assert!(*one == other, "{name}: the state is another");
+    }
+}
+
 /// Runs to two thirds and ends, changes the snapshots, runs on, and compares with one run.
 async fn survives(change: impl FnOnce(&TempDir), reads_all_again: bool) {
     let lines = story();

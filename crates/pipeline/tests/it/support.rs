@@ -87,6 +87,8 @@ pub(crate) struct Setup {
     pub(crate) vitals: Arc<PipelineVitals>,
     /// Where snapshots are kept, if they are.
     pub(crate) snapshots: Option<SnapshotFolder>,
+    /// Whether the state is copied for them.
+    pub(crate) copy: bool,
     pub(crate) checkpoint_rows: usize,
     pub(crate) threads: NonZeroUsize,
     inventory: model::Inventory,
@@ -102,6 +104,7 @@ impl Setup {
             committed: Arc::default(),
             vitals: Arc::default(),
             snapshots: None,
+            copy: true,
             checkpoint_rows: 10_000,
             threads: NonZeroUsize::new(3).unwrap(),
             inventory: simulator::simulate("braintrust", 1, 1.0).unwrap().inventory,
@@ -129,6 +132,7 @@ impl Setup {
         let snapshots = self.snapshots.clone().map(|folder| SnapshotConfig {
             folder,
             interval: Duration::ZERO,
+            copy: self.copy,
         });
         let restored = match &snapshots {
             Some(snapshots) => {

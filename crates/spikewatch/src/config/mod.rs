@@ -97,11 +97,16 @@ impl PipelineConfig {
 pub(crate) struct SnapshotsConfig {
     /// Seconds between two snapshots of what the detector knows, at least.
     pub(crate) interval_secs: u64,
+    /// Whether the state is copied, so that reading goes on while it is written.
+    pub(crate) copy: bool,
 }
 
 impl Default for SnapshotsConfig {
     fn default() -> Self {
-        Self { interval_secs: 60 }
+        Self {
+            interval_secs: 60,
+            copy: true,
+        }
     }
 }
 
@@ -254,6 +259,7 @@ impl Config {
         SnapshotConfig {
             folder: SnapshotFolder::new(folder, &self.kafka.cluster),
             interval: Duration::from_secs(self.snapshots.interval_secs),
+            copy: self.snapshots.copy,
         }
     }
 

@@ -110,7 +110,7 @@ mod tests {
         // Every third is taken, from both ends of the order in which they were set.
         let fields = TextField::ALL.iter().rev().copied();
         let (taken, left): (Vec<TextField>, Vec<TextField>) =
-            fields.partition(|field| *field as usize % 3 == 0);
+            fields.partition(|field| (*field as usize).is_multiple_of(3));
         for field in &taken {
             let text = texts.take(*field).expect("it was set");
             assert_eq!(text, format!("{}!", field.name()));

@@ -130,10 +130,7 @@ impl<'a> Reader<'a, '_> {
     fn expected(&mut self, mut before: usize, row: &mut UsageRow<'a>) -> usize {
         let (mut rest, mut seen) = (self.rest, self.seen);
         let mut ignored = if before == BEGINNING { 0xff } else { 0 };
-        loop {
-            let Some(expected) = self.order.next[before % FIELDS] else {
-                break;
-            };
+        while let Some(expected) = self.order.next[before % FIELDS] {
             let Some(length) = expected.lead.begins(rest.bytes(), ignored) else {
                 break;
             };

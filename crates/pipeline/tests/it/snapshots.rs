@@ -124,8 +124,8 @@ async fn written_in_place_or_from_a_copy_they_are_the_same() {
     (in_place.copy, in_place.checkpoint_rows) = (false, 3000);
     in_place.run(batches(lines, 1000)).await;
     for setup in [&copied, &in_place] {
-        // Several on the way, beside the one at the end.
-        assert!(setup.vitals.snapshots.load(Ordering::Relaxed) > 2);
+        // One on the way at least, beside the one at the end.
+        assert!(setup.vitals.snapshots.load(Ordering::Relaxed) > 1);
         assert_not_ahead(setup).await;
     }
     assert_eq!(in_place.history.rows(), copied.history.rows());

@@ -69,9 +69,7 @@ enum Bond {
 /// Joins the signs of all partitions.
 ///
 /// A bucket is judged once every partition has closed it, so that the order in which partitions
-/// are read does not show. While the log is caught up with, partitions are read in any order and
-/// days apart: signs wait until [`Campaigns::catch_up`]. Afterwards a partition that falls behind
-/// the others by more than half an hour is not waited for.
+/// are read does not show; who sees the partitions says when.
 #[derive(Clone)]
 pub struct Campaigns {
     config: DetectorConfig,
@@ -90,8 +88,6 @@ pub struct Campaigns {
 
 /// How many signs wait at most while the log is caught up with; each is a few kilobytes.
 const MOST_WAITING: usize = 20_000;
-/// For how many buckets a partition is waited for.
-const PATIENCE_BUCKETS: i64 = 3;
 
 impl Campaigns {
     /// Makes an empty one.
@@ -189,22 +185,8 @@ impl Campaigns {
         }
     }
 
-    /// Judges every bucket that waits, once the log has been read to its end: whatever order its
-    /// partitions were read in, all signs of each bucket are there.
-    pub fn catch_up(&mut self) -> Vec<Alert> {
-        self.close_before(i64::MAX)
-    }
-
-    /// Judges every bucket that is closed, given the buckets up to which each partition is.
-    pub fn close(&mut self, open_from: impl Iterator<Item = i64> + Clone) -> Vec<Alert> {
-        let (least, most) = (open_from.clone().min(), open_from.max());
-        let (Some(least), Some(most)) = (least, most) else {
-            return Vec::new();
-        };
-        self.close_before(least.max(most - PATIENCE_BUCKETS))
-    }
-
-    fn close_before(&mut self, until: i64) -> Vec<Alert> {
+    /// Judges every bucket before this one, of which no more signs are waited for.
+    pub fn close_before(&mut self, until: i64) -> Vec<Alert> {
         let mut alerts = Vec::new();
         while let Some((&bucket, _)) = self.waiting.first_key_value() {
             if bucket >= until {

@@ -15,7 +15,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
-use crate::group::{GroupContext, Positions};
+use crate::group::{GroupContext, Positions, Unread};
 use crate::{Error, KafkaConfig, TopicConfig};
 
 /// Records of one batch, and how long the first of them waits for company.
@@ -47,6 +47,7 @@ pub struct KafkaSource {
     commands: std::sync::mpsc::Sender<Command>,
     caught_up: Arc<AtomicBool>,
     lag: Arc<AtomicU64>,
+    unread: Unread,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -68,9 +69,11 @@ impl KafkaSource {
     ) -> Result<Self, Error> {
         let positions = Positions::default();
         *positions.lock() = start;
+        let unread = Unread::default();
         let context = GroupContext {
             positions: positions.clone(),
             ends: Positions::default(),
+            unread: unread.clone(),
             assignments: AtomicU64::new(0),
         };
         let consumer: BaseConsumer<GroupContext> = config
@@ -111,6 +114,7 @@ impl KafkaSource {
             commands,
             caught_up,
             lag,
+            unread,
             thread: Some(thread),
         })
     }
@@ -149,6 +153,10 @@ impl EventSource for KafkaSource {
 
     fn caught_up(&self) -> bool {
         self.caught_up.load(Ordering::Acquire) && self.batches.is_empty()
+    }
+
+    fn has_unread(&self, partition: &Partition) -> bool {
+        self.unread.lock().contains(partition)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which partitions are ours, and from where each is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,11 +26,23 @@ impl Positions {
     }
 }
 
+/// Partitions that have more to read, as of the client's newest statistics.
+#[derive(Clone, Default)]
+pub(crate) struct Unread(Arc<Mutex<BTreeSet<Partition>>>);
+
+impl Unread {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, BTreeSet<Partition>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The callbacks of our consumer.
 pub(crate) struct GroupContext {
     pub(crate) positions: Positions,
     /// The newest end of each partition that the client knows of.
     pub(crate) ends: Positions,
+    /// The partitions of which the client knows that there is more to read.
+    pub(crate) unread: Unread,
     /// Grows with every assignment, so that the poll thread sees that there was one.
     pub(crate) assignments: std::sync::atomic::AtomicU64,
 }
@@ -49,6 +61,7 @@ impl ClientContext for GroupContext {
 
     fn stats(&self, statistics: Statistics) {
         let mut ends = self.ends.lock();
+        let mut unread = self.unread.lock();
         for topic in statistics.topics.values() {
             for partition in topic
                 .partitions
@@ -56,6 +69,13 @@ impl ClientContext for GroupContext {
                 .filter(|partition| partition.hi_offset >= 0)
             {
                 let name = Partition::new(topic.topic.as_str(), partition.partition);
+                // The next offset to fetch lies behind control records, which nobody reads.
+                let is_fetched = partition.next_offset >= partition.hi_offset;
+                if is_fetched && partition.fetchq_cnt == 0 {
+                    unread.remove(&name);
+                } else {
+                    unread.insert(name.clone());
+                }
                 ends.insert(name, partition.hi_offset);
             }
         }

@@ -9,15 +9,30 @@ use model::{Alert, Partition, Timestamp};
 
 use crate::stage::{Shown, Standpoint};
 
+/// For how many buckets of ten minutes an idle partition is waited for.
+const PATIENCE_BUCKETS: i64 = 3;
+
 /// The one place that sees all partitions. They are heard in the order in which their records
 /// were read, whichever of them is ready first.
+///
+/// A bucket is judged when every partition has closed it, so that it does not show which of them
+/// is read faster. Only one that is idle, and half an hour behind, is not waited for: what it has
+/// for that bucket after all counts with a later one.
 #[derive(Clone)]
 pub(crate) struct Joint {
     campaigns: Campaigns,
     ledgers: Ledgers,
-    standpoints: BTreeMap<Partition, Standpoint>,
+    places: BTreeMap<Partition, Place>,
     /// Whether the partitions are read side by side, and not one after another.
     is_live: bool,
+}
+
+/// Where a partition is.
+#[derive(Clone)]
+struct Place {
+    standpoint: Standpoint,
+    /// Whether nothing has come of it for a while, and nothing is known to come.
+    is_idle: bool,
 }
 
 impl Joint {
@@ -25,7 +40,7 @@ impl Joint {
         Self {
             campaigns: Campaigns::new(config.clone(), directory.clone()),
             ledgers: Ledgers::new(config, directory),
-            standpoints: BTreeMap::new(),
+            places: BTreeMap::new(),
             is_live,
         }
     }
@@ -41,43 +56,57 @@ impl Joint {
         self.campaigns.take(shown.signs);
         self.ledgers.take(shown.unkeyed);
         self.note(partition, shown.standpoint);
+        let mut alerts = self.close();
+        alerts.extend(self.ledgers.relieve());
+        alerts
+    }
+
+    /// Judges what every partition that is waited for has closed.
+    fn close(&mut self) -> Vec<Alert> {
         if !self.is_live {
-            return self.ledgers.relieve();
+            return Vec::new();
         }
-        let standpoints = self.standpoints.values();
-        let open_from = standpoints.clone().filter_map(|at| at.open_from);
-        let read_until = standpoints.filter_map(|at| at.read_until);
-        let mut alerts = self.campaigns.close(open_from);
-        alerts.extend(self.ledgers.close(read_until));
+        let open_from = waited_for_until(self.places.values(), |at| at.open_from);
+        let read_until = waited_for_until(self.places.values(), |at| at.read_until);
+        let mut alerts = self.campaigns.close_before(open_from);
+        alerts.extend(self.ledgers.close_before(read_until));
         alerts
     }
 
     /// Notes how far a partition has come.
     pub(crate) fn note(&mut self, partition: &Partition, standpoint: Standpoint) {
-        match self.standpoints.get_mut(partition) {
-            Some(known) => *known = standpoint,
+        let place = Place {
+            standpoint,
+            is_idle: false,
+        };
+        match self.places.get_mut(partition) {
+            Some(known) => *known = place,
             None => {
-                self.standpoints.insert(partition.clone(), standpoint);
+                self.places.insert(partition.clone(), place);
             }
         }
     }
 
-    /// Notes that the log has been read to where it ended at start, and returns what keys of
-    /// all partitions have shown together until then.
-    pub(crate) fn catch_up(&mut self) -> Vec<Alert> {
-        if self.is_live {
-            return Vec::new();
+    /// Takes note of which partitions are idle; returns what need not wait for them any more.
+    pub(crate) fn set_idle(&mut self, is_idle: impl Fn(&Partition) -> bool) -> Vec<Alert> {
+        for (partition, place) in &mut self.places {
+            place.is_idle = is_idle(partition);
         }
-        self.is_live = true;
-        let mut alerts = self.ledgers.relieve();
-        alerts.extend(self.campaigns.catch_up());
-        alerts.extend(self.ledgers.catch_up());
-        alerts
+        self.close()
     }
 
-    /// Judges bills as if nothing more came that could explain them, at the end of a backtest.
+    /// Notes that the log has been read to where it ended at start, and returns what the
+    /// partitions have shown together until then.
+    pub(crate) fn catch_up(&mut self) -> Vec<Alert> {
+        self.is_live = true;
+        self.close()
+    }
+
+    /// Judges all there is, when the source has ended for good.
     pub(crate) fn finish(&mut self) -> Vec<Alert> {
-        self.ledgers.catch_up()
+        let mut alerts = self.campaigns.close_before(i64::MAX);
+        alerts.extend(self.ledgers.close_before(i64::MAX));
+        alerts
     }
 
     /// Takes another inventory; what is judged from now on follows it.
@@ -93,7 +122,7 @@ impl Joint {
 
     /// Returns keys with a baseline, bytes of state, and the lowest watermark.
     pub(crate) fn vitals(&self) -> (usize, usize, Option<Timestamp>) {
-        let standpoints = self.standpoints.values();
+        let standpoints = self.places.values().map(|place| &place.standpoint);
         let keys = standpoints.clone().map(|at| at.vitals.keys).sum();
         let bytes: usize = standpoints.clone().map(|at| at.vitals.state_bytes).sum();
         let watermark = standpoints.filter_map(|at| at.vitals.watermark).min();
@@ -105,4 +134,18 @@ impl Joint {
         self.campaigns.archive(archive)?;
         self.ledgers.archive(archive)
     }
+}
+
+/// Returns the bucket before which everything is judged.
+fn waited_for_until<'a>(
+    places: impl Iterator<Item = &'a Place> + Clone,
+    bucket: impl Fn(&Standpoint) -> Option<i64>,
+) -> i64 {
+    let buckets = places.filter_map(|place| Some((bucket(&place.standpoint)?, place.is_idle)));
+    let newest = buckets.clone().map(|(bucket, _)| bucket).max();
+    let waits = |(bucket, is_idle): (i64, bool)| match is_idle {
+        true => bucket.max(newest.unwrap_or(bucket) - PATIENCE_BUCKETS),
+        false => bucket,
+    };
+    buckets.map(waits).min().unwrap_or(i64::MIN)
 }

@@ -19,6 +19,7 @@ mod deliver;
 mod effects;
 mod error;
 mod feeds;
+mod idle;
 mod joint;
 mod keeper;
 mod run;

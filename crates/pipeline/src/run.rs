@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use crate::commit::Commit;
 use crate::effects::Effects;
 use crate::feeds::Feeds;
+use crate::idle::Idleness;
 use crate::keeper::Keeper;
 use crate::shown::{LiveTables, Scores};
 use crate::upkeep::Upkeep;
@@ -145,6 +146,8 @@ impl Pipeline {
                 cancel: cancel.clone(),
             },
             cancel,
+            idleness: Idleness::new(Instant::now()),
+            has_source_ended: false,
         };
         while !run.turn().await? {}
         Ok(run.finish())
@@ -181,6 +184,9 @@ struct Run {
     vitals: Arc<PipelineVitals>,
     effects: Effects,
     cancel: CancellationToken,
+    idleness: Idleness,
+    /// Whether the source has nothing more to give, ever.
+    has_source_ended: bool,
 }
 
 impl Run {
@@ -212,7 +218,10 @@ impl Run {
                     workers.give(records)?;
                     false
                 }
-                None => true,
+                None => {
+                    self.has_source_ended = true;
+                    true
+                }
             },
             () = tokio::time::sleep(TICK) => false,
         };
@@ -220,6 +229,7 @@ impl Run {
             self.drain().await?;
         }
         self.look_whether_caught_up(ended).await?;
+        self.look_for_idle().await?;
         if self.upkeep.is_due(ended) {
             self.keep_up(ended).await?;
         }
@@ -272,6 +282,7 @@ impl Run {
         self.effects.observe_keys(&staged.sightings).await?;
         self.record(&staged.alerts).await?;
         let range = staged.usage_batch.range();
+        self.idleness.hear(&range.partition, Instant::now());
         self.pending.insert(range.partition.clone(), range.end);
         self.offsets.insert(range.partition.clone(), range.end);
         self.pending_rows += rows;
@@ -304,13 +315,30 @@ impl Run {
         // Under load there is always something in work: it is not waited for a pause.
         self.drain().await?;
         let workers = self.workers.as_mut().ok_or(Error::StageEnded)?;
-        let alerts = workers.catch_up();
+        let mut alerts = workers.joint().catch_up();
+        if self.has_source_ended {
+            alerts.extend(workers.joint().finish());
+        }
         self.record(&alerts).await?;
         if !was {
             info!("caught up with what was in the log at start");
             self.vitals.caught_up.store(true, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Looks for partitions that others need not wait for any more.
+    async fn look_for_idle(&mut self) -> Result<(), Error> {
+        let now = Instant::now();
+        if !self.idleness.is_due(now) {
+            return Ok(());
+        }
+        let is_idle = |partition: &Partition| {
+            self.idleness.is_silent(partition, now) && !self.source.has_unread(partition)
+        };
+        let workers = self.workers.as_mut().ok_or(Error::StageEnded)?;
+        let alerts = workers.joint().set_idle(is_idle);
+        self.record(&alerts).await
     }
 
     /// Begins to commit what waits; the offsets of the group follow when it is done.

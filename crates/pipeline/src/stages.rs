@@ -91,12 +91,6 @@ impl Stages {
         (alerts, scores)
     }
 
-    /// Notes that the log has been read to where it ended at start, and returns what keys of
-    /// all partitions have shown together until then.
-    pub fn catch_up(&mut self) -> Vec<Alert> {
-        self.joint.catch_up()
-    }
-
     /// Returns whether each key is judged yet, by which families, and why not; then the same of
     /// what has no key.
     pub fn standings(&self) -> Vec<Standing> {

@@ -5,9 +5,10 @@ use std::num::NonZeroUsize;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use model::{Alert, Partition, Records, Timestamp};
+use model::{Partition, Records, Timestamp};
 use tokio::sync::oneshot;
 
+use crate::joint::Joint;
 use crate::stage::{Shown, Stage, Staged};
 use crate::{Error, Stages};
 
@@ -168,9 +169,9 @@ impl Workers {
         staged
     }
 
-    /// Notes that the log has been read to where it ended at start; see [`Stages::catch_up`].
-    pub(crate) fn catch_up(&mut self) -> Vec<Alert> {
-        self.stages.catch_up()
+    /// Returns the place that sees all partitions.
+    pub(crate) fn joint(&mut self) -> &mut Joint {
+        &mut self.stages.joint
     }
 
     /// Returns keys with a baseline, bytes of state, and the lowest watermark.

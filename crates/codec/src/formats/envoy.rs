@@ -38,7 +38,7 @@ pub(super) static DECODER: Decoder = Decoder {
 const METADATA: &str = "io.envoy.ai_gateway";
 
 /// Names that logs give to what has no default, the first that is there.
-const TEXTS: [(TextField, &[Path]); 9] = [
+static TEXTS: [(TextField, &[Path]); 9] = [
     (TextField::Id, &Path::names(["x-request-id", "request_id"])),
     (
         TextField::Key,
@@ -152,7 +152,7 @@ fn read<'t>(rows: &mut Rows<'_>, json: Json<'t>, metadata: Json<'t>) -> Result<(
     let mut draft = Draft::call();
     draft.time(json.get("start_time"))?;
     draft.set(TextField::Source, "gateway");
-    for (field, names) in TEXTS {
+    for &(field, names) in &TEXTS {
         draft.text(field, log.known(names));
     }
     if draft.row.text(TextField::Key).is_some() {
@@ -171,12 +171,12 @@ fn read<'t>(rows: &mut Rows<'_>, json: Json<'t>, metadata: Json<'t>) -> Result<(
     draft.path(json.first(&["x-envoy-origin-path", "path"]));
     draft.extra("session_id", json.get("session.id"));
     draft.extra("route_name", log.known(ROUTE));
-    draft.extra("response_flags", log.known(FLAGS));
+    let flags = log.known(FLAGS);
+    draft.extra("response_flags", flags);
     let connected = json.get("downstream_remote_address").label();
     let hops = json.get("x-forwarded-for").label();
     caller::fill(&mut draft.row, caller::behind_proxies(connected, hops));
-    let flags = log.known(FLAGS).label();
-    if flags.is_some_and(|flags| flags.split(',').any(|flag| REFUSED.contains(&flag))) {
+    if flags.label().is_some_and(|flags| flags.split(',').any(|flag| REFUSED.contains(&flag))) {
         draft.set(TextField::Outcome, "blocked");
     }
     draft.status(json.get("response_code"))?;
@@ -214,13 +214,14 @@ impl<'t> Log<'t> {
 
     /// Returns the first that is known of these, in the log or in the metadata.
     fn known(&self, names: &[Path]) -> Json<'t> {
-        let places = [self.json, self.metadata];
-        let mut found = names
-            .iter()
-            .flat_map(|name| places.map(|place| name.find(place, &self.names)))
-            .flatten();
-        found
-            .find(|found| found.label().is_some())
-            .unwrap_or(self.json.absent())
+        let is_known = |found: &Json<'t>| found.label().is_some();
+        for name in names.iter().filter(|name| name.may_begin_in(&self.names)) {
+            let places = [self.json, self.metadata].into_iter();
+            let mut found = places.map(|place| name.follow(place));
+            if let Some(found) = found.find(is_known) {
+                return found;
+            }
+        }
+        self.json.absent()
     }
 }

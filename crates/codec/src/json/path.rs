@@ -68,10 +68,16 @@ impl Path {
     /// Returns what is at its end in an object that has `names`, unless that has not even its
     /// beginning.
     pub(crate) fn find<'t>(self, json: Json<'t>, names: &NameSet) -> Option<Json<'t>> {
-        names.may_have(self.head).then(|| self.follow(json))
+        self.may_begin_in(names).then(|| self.follow(json))
     }
 
-    fn follow(self, json: Json<'_>) -> Json<'_> {
+    /// Returns whether its beginning may be one of these names.
+    pub(crate) fn may_begin_in(self, names: &NameSet) -> bool {
+        names.may_have(self.head)
+    }
+
+    /// Returns what is at its end in an object.
+    pub(crate) fn follow(self, json: Json<'_>) -> Json<'_> {
         let (head, rest) = self.text.split_at(self.head_len);
         let first = json.member(head, self.head);
         match rest.strip_prefix('.') {

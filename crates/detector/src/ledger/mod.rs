@@ -49,8 +49,6 @@ const LEDGER_SHARE: f64 = 0.5;
 const TOLD_AGAIN: f64 = 1.5;
 /// Lines and alerts that wait at most while the log is caught up with.
 const MOST_WAITING: usize = 50_000;
-/// For how many buckets a partition is waited for.
-const PATIENCE_BUCKETS: i64 = 3;
 
 /// What a partition has read that belongs to no key, since it was last asked.
 #[derive(Clone, Debug, Default)]
@@ -211,16 +209,6 @@ impl Ledgers {
         self.waiting.entry(bucket).or_default()
     }
 
-    /// Judges what has arrived in every bucket that all partitions have passed, given the bucket
-    /// that each is at.
-    pub fn close(&mut self, open_from: impl Iterator<Item = i64> + Clone) -> Vec<Alert> {
-        let (least, most) = (open_from.clone().min(), open_from.max());
-        let (Some(least), Some(most)) = (least, most) else {
-            return Vec::new();
-        };
-        self.close_before(least.max(most - PATIENCE_BUCKETS))
-    }
-
     /// Judges the oldest of what waits, where too much does: while the log is caught up with,
     /// partitions are read one after another. No line is lost; only its order may be another.
     pub fn relieve(&mut self) -> Vec<Alert> {
@@ -234,12 +222,8 @@ impl Ledgers {
         alerts
     }
 
-    /// Judges all that waits, once the log has been read to its end.
-    pub fn catch_up(&mut self) -> Vec<Alert> {
-        self.close_before(i64::MAX)
-    }
-
-    fn close_before(&mut self, until: i64) -> Vec<Alert> {
+    /// Judges what has arrived in every bucket before this one, of which no more is waited for.
+    pub fn close_before(&mut self, until: i64) -> Vec<Alert> {
         let mut alerts = Vec::new();
         while let Some((&bucket, _)) = self.waiting.first_key_value() {
             if bucket >= until {

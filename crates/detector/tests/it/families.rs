@@ -364,7 +364,8 @@ fn many_until(abused: usize, until: Timestamp) -> (Vec<Alert>, Campaigns) {
     for calls in calls.chunks(1000) {
         detector.observe(&batch(calls), &mut alerts);
         campaigns.take(detector.take_signs());
-        alerts.extend(campaigns.close(detector.open_from().into_iter()));
+        let until = detector.open_from().unwrap_or(i64::MIN);
+        alerts.extend(campaigns.close_before(until));
     }
     (alerts, campaigns)
 }

@@ -113,15 +113,15 @@ impl House {
         self.alerts.extend(alerts);
         self.ledgers.take(self.detector.take_unkeyed());
         let read_until = self.detector.read_until();
-        self.alerts
-            .extend(self.ledgers.close(read_until.into_iter()));
+        let until = read_until.unwrap_or(i64::MIN);
+        self.alerts.extend(self.ledgers.close_before(until));
     }
 
     pub(crate) fn finish(mut self) -> Vec<Alert> {
         let mut alerts: Vec<Alert> = Vec::new();
         self.detector.finish(&mut alerts);
         self.join(alerts);
-        self.alerts.extend(self.ledgers.catch_up());
+        self.alerts.extend(self.ledgers.close_before(i64::MAX));
         self.alerts
     }
 }
@@ -580,7 +580,7 @@ fn every_ledger_says_from_when_it_is_judged() {
         service: "video",
         ..extra(59, 6.0)
     }]));
-    house.ledgers.catch_up();
+    house.ledgers.close_before(i64::MAX);
     let standings = house.ledgers.standings();
     let of = |service: &str| {
         let mut standings = standings.iter();

@@ -1,7 +1,7 @@
 //! A source whose batches have their schemas at hand.
 
 use async_trait::async_trait;
-use model::{EventSource, OffsetRange, Records, SourceError};
+use model::{EventSource, OffsetRange, Partition, Records, SourceError};
 use tokio::task::JoinHandle;
 
 use super::SchemaRegistry;
@@ -61,5 +61,10 @@ impl<S: EventSource> EventSource for WithSchemas<S> {
 
     fn caught_up(&self) -> bool {
         self.waiting.is_none() && self.inner.caught_up()
+    }
+
+    fn has_unread(&self, partition: &Partition) -> bool {
+        let waiting = self.waiting.as_ref().map(|(records, _)| records.partition());
+        waiting == Some(partition) || self.inner.has_unread(partition)
     }
 }

@@ -10,8 +10,8 @@ use super::{
     PollPositions, Receipt, RecordSink, RespondError, SourceError, StoreError,
 };
 use crate::{
-    Action, ActionId, AuditEntry, DeadLetter, Entity, KeyStatus, Notice, OffsetRange, Position,
-    Records, Rung, Timestamp, UsageRow,
+    Action, ActionId, AuditEntry, DeadLetter, Entity, KeyStatus, Notice, OffsetRange, Partition,
+    Position, Records, Rung, Timestamp, UsageRow,
 };
 
 /// A clock that stands where it was put.
@@ -49,6 +49,11 @@ impl EventSource for MemorySource {
 
     fn caught_up(&self) -> bool {
         self.batches.is_empty()
+    }
+
+    fn has_unread(&self, partition: &Partition) -> bool {
+        let mut batches = self.batches.iter();
+        batches.any(|records| records.partition() == partition)
     }
 }
 

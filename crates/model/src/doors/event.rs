@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{DeadLetter, OffsetRange, Position, Records, UsageRow};
+use crate::{DeadLetter, OffsetRange, Partition, Position, Records, UsageRow};
 
 /// Why records could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,10 @@ pub trait EventSource: Send {
 
     /// Returns whether everything that was in the log at start has been returned.
     fn caught_up(&self) -> bool;
+
+    /// Returns whether a partition is known to have records that were not read yet, as of a few
+    /// seconds ago.
+    fn has_unread(&self, partition: &Partition) -> bool;
 }
 
 /// Takes decoded rows and dead letters one by one, borrowed from the payload.

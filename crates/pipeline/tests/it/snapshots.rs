@@ -16,7 +16,7 @@ use crate::support::{Setup, story};
 const PARTITIONS: usize = 3;
 
 /// Cuts lines into batches of three partitions, a key's events in one of them.
-fn batches(lines: &[Vec<u8>], cut: usize) -> VecDeque<Records> {
+pub(crate) fn batches(lines: &[Vec<u8>], cut: usize) -> VecDeque<Records> {
     let mut offsets = [0; PARTITIONS];
     let mut batches = VecDeque::new();
     for chunk in lines.chunks(cut) {

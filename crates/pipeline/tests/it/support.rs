@@ -89,6 +89,8 @@ pub(crate) struct Setup {
     pub(crate) snapshots: Option<SnapshotFolder>,
     /// Whether the state is copied for them.
     pub(crate) copy: bool,
+    /// Whether the log was empty at start.
+    pub(crate) is_live: bool,
     pub(crate) checkpoint_rows: usize,
     pub(crate) threads: NonZeroUsize,
     inventory: model::Inventory,
@@ -105,6 +107,7 @@ impl Setup {
             vitals: Arc::default(),
             snapshots: None,
             copy: true,
+            is_live: false,
             checkpoint_rows: 10_000,
             threads: NonZeroUsize::new(3).unwrap(),
             inventory: simulator::simulate("braintrust", 1, 1.0).unwrap().inventory,
@@ -158,6 +161,7 @@ impl Setup {
             source: Box::new(BreakingSource {
                 source,
                 left: crash_after,
+                is_live: self.is_live,
             }),
             stages: restored.stages,
             threads: self.threads,
@@ -197,6 +201,8 @@ fn from(records: &Records, offset: i64) -> Records {
 struct BreakingSource {
     source: MemorySource,
     left: usize,
+    /// Whether all of it came after the start.
+    is_live: bool,
 }
 
 #[async_trait]
@@ -214,8 +220,24 @@ impl EventSource for BreakingSource {
     }
 
     fn caught_up(&self) -> bool {
-        self.source.caught_up()
+        self.is_live || self.source.caught_up()
     }
+
+    fn has_unread(&self, partition: &Partition) -> bool {
+        self.source.has_unread(partition)
+    }
+}
+
+/// Returns all of the story's events, as lines.
+pub(crate) fn whole_story() -> Vec<Vec<u8>> {
+    let simulation = simulator::simulate("braintrust", 1, 1.0).unwrap();
+    simulation.events.iter().map(line_of).collect()
+}
+
+fn line_of(event: &simulator::SimulatedEvent) -> Vec<u8> {
+    let mut line = Vec::new();
+    event.write_json(&mut line);
+    line
 }
 
 /// Returns the story's events of the abused accounts and a few quiet ones, as lines.
@@ -231,11 +253,7 @@ pub(crate) fn story() -> Vec<Vec<u8>> {
         .events
         .iter()
         .filter(|event| abused.contains(&event.account()))
-        .map(|event| {
-            let mut line = Vec::new();
-            event.write_json(&mut line);
-            line
-        })
+        .map(line_of)
         .collect()
 }
 

@@ -1,10 +1,13 @@
 //! What a program that knows one format and nothing else would read.
 //!
-//! Each struct of [`shapes`] has the fields that the decoder of its format reads and the wrappers
-//! that the records have. Texts borrow where they can, counts and amounts become numbers also where
-//! they stand in texts, and whatever is not read is skipped. Times stay what they are, JSON in a
-//! text stays closed, and nothing is checked, redacted, hashed or put into a row.
+//! Each struct of [`shapes`] and its siblings has the fields that the decoder of its format reads
+//! and the wrappers that the records have. Texts borrow where they can, counts and amounts become
+//! numbers also where they stand in texts, and whatever is not read is skipped. Times stay what they
+//! are, JSON in a text stays closed, and nothing is checked, redacted, hashed or put into a row.
 
+mod accounts;
+mod bills;
+mod gateways;
 mod shapes;
 mod value;
 
@@ -25,9 +28,12 @@ fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(), serde_json::Error
 
 macro_rules! reader {
     ($kind:ident) => {
+        reader!(shapes::$kind)
+    };
+    ($family:ident::$kind:ident) => {
         |bytes: &[u8]| match bytes.first() {
-            Some(b'[') => read::<Vec<shapes::$kind<'_>>>(bytes),
-            _ => read::<shapes::$kind<'_>>(bytes),
+            Some(b'[') => read::<Vec<$family::$kind<'_>>>(bytes),
+            _ => read::<$family::$kind<'_>>(bytes),
         }
     };
     // Of reports that come as pages, buckets or results.
@@ -68,6 +74,28 @@ pub(crate) fn reader_of(format: Format) -> Option<Reader> {
         Format::GcpAudit => reader!(GcpAudit),
         Format::Generic => reader!(Generic),
         Format::OtlpTraces | Format::OtlpLogs => reader!(Otlp),
+        Format::OtlpMetrics => reader!(OtlpMetrics),
+        Format::OpenaiKeys => reader!(accounts::OpenaiKeys),
+        Format::OpenaiAudit => reader!(accounts::OpenaiAudit),
+        Format::AnthropicKeys => reader!(accounts::AnthropicKeys),
+        Format::AnthropicClaudeCode => reader!(accounts::ClaudeCode),
+        Format::AnthropicActivities => reader!(accounts::Activities),
+        Format::LitellmAudit => reader!(accounts::LitellmAudit),
+        Format::LitellmSpend => reader!(gateways::Spend),
+        Format::Openrouter => reader!(gateways::Openrouter),
+        Format::Openmeter => reader!(gateways::Openmeter),
+        Format::Helicone => |bytes| match bytes.starts_with(b"{\"data\"") {
+            true => read::<gateways::HeliconePage<'_>>(bytes),
+            false => reader!(gateways::Helicone)(bytes),
+        },
+        Format::Higress => reader!(gateways::Higress),
+        Format::Apisix => reader!(gateways::Apisix),
+        Format::AzureApim => reader!(gateways::Apim),
+        Format::AzureDiagnostics => reader!(gateways::Diagnostics),
+        Format::AzureCost => reader!(bills::AzureCost),
+        Format::Cur => reader!(bills::Cur),
+        Format::Focus => reader!(bills::Focus),
+        Format::GcpBilling => reader!(bills::GcpBilling),
         _ => return None,
     })
 }

@@ -22,13 +22,15 @@ macro_rules! shapes {
     )*};
 }
 
+pub(super) use shapes;
+
 shapes! {
     OpenaiPage { object: Text<'a>, data: Vec<OpenaiBucket<'a>>, }
     OpenaiBucket { object: Text<'a>, start_time: Scalar<'a>, end_time: Scalar<'a>, results = "results" | "result": Vec<OpenaiResult<'a>>, }
     OpenaiResult {
         object: Text<'a>, start_time: Scalar<'a>, end_time: Scalar<'a>, input_tokens: Count, output_tokens: Count,
         input_cached_tokens: Count, input_cache_write_tokens: Count, num_model_requests: Count,
-        project_id: Text<'a>, user_id: Text<'a>, api_key_id: Text<'a>, model: Text<'a>, batch: Flag,
+        project_id: Text<'a>, organization_id: Text<'a>, user_id: Text<'a>, api_key_id: Text<'a>, model: Text<'a>, batch: Flag,
         service_tier: Text<'a>, api_source: Text<'a>, size: Text<'a>, source: Text<'a>,
         context_level: Text<'a>, images: Amount, characters: Amount, seconds: Amount, usage_bytes: Amount,
         num_sessions: Amount, num_requests: Count, amount: Money<'a>, line_item: Text<'a>, quantity: Amount,
@@ -211,7 +213,8 @@ shapes! {
         user_id: Text<'a>, provider: Text<'a>, client_ip: Text<'a>, user_agent: Text<'a>, headers: Headers<'a>,
         latency_ms: Amount, status_code: Count, status: Scalar<'a>, service_tier: Text<'a>, cost = "cost" | "cost_usd": Amount,
         prompt_tokens: Count, completion_tokens: Count, usage = "usage" | "usageMetadata": Usage<'a>,
-        response = "response" | "message" | "data": GenericResponse<'a>, subject: Text<'a>,
+        response = "response" | "message" | "data": GenericResponse<'a>, subject: Text<'a>, source: Text<'a>,
+        kind = "type": Scalar<'a>,
     }
     GenericResponse {
         id: Text<'a>, created: Scalar<'a>, model: Text<'a>, service_tier: Text<'a>, api_key_id: Text<'a>, usage: Usage<'a>,
@@ -219,9 +222,9 @@ shapes! {
     Otlp {
         resources = "resourceSpans" | "resource_spans" | "resourceLogs" | "resource_logs": Vec<Resource<'a>>,
     }
-    Resource { resource: Attributed<'a>, scopes = "scopeSpans" | "scope_spans" | "scopeLogs" | "scope_logs": Vec<Scope<'a>>, }
+    Resource { resource: Attributed<'a>, scopes = "scopeSpans" | "scope_spans" | "instrumentationLibrarySpans" | "instrumentation_library_spans" | "scopeLogs" | "scope_logs": Vec<Scope<'a>>, }
     Attributed { attributes: Loose<Attribute<'a>>, name: Text<'a>, }
-    Scope { scope: Attributed<'a>, items = "spans" | "logRecords" | "log_records": Vec<Item<'a>>, }
+    Scope { scope = "scope" | "instrumentationLibrary" | "instrumentation_library": Attributed<'a>, items = "spans" | "logRecords" | "log_records": Vec<Item<'a>>, }
     Item {
         trace = "traceId" | "trace_id": Text<'a>, span = "spanId" | "span_id": Text<'a>, kind: Scalar<'a>,
         start = "startTimeUnixNano" | "start_time_unix_nano": Scalar<'a>, end = "endTimeUnixNano" | "end_time_unix_nano": Scalar<'a>,
@@ -230,4 +233,17 @@ shapes! {
         status: GcpStatus<'a>,
     }
     Attribute { key: Text<'a>, value: AnyValue<'a>, }
+    OtlpMetrics { resources = "resourceMetrics" | "resource_metrics": Vec<MetricResource<'a>>, }
+    MetricResource { resource: Attributed<'a>, scopes = "scopeMetrics" | "scope_metrics": Vec<MetricScope<'a>>, }
+    MetricScope { scope: Attributed<'a>, metrics: Vec<Metric<'a>>, }
+    Metric { name: Text<'a>, data = "sum" | "histogram": MetricData<'a>, }
+    MetricData {
+        temporality = "aggregationTemporality" | "aggregation_temporality": Scalar<'a>,
+        points = "dataPoints" | "data_points": Vec<Point<'a>>,
+    }
+    Point {
+        start = "startTimeUnixNano" | "start_time_unix_nano": Scalar<'a>,
+        end = "timeUnixNano" | "time_unix_nano": Scalar<'a>, count: Count, flags: Count,
+        value = "asInt" | "as_int" | "asDouble" | "as_double" | "sum": Amount, attributes: Loose<Attribute<'a>>,
+    }
 }

@@ -1,16 +1,14 @@
 //! Records to rows and dead letters.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use memchr::memmem::Finder;
 use model::{
-    CountField, EventSink, Partition, Position, Quality, Record, Records, Schemas, TextField,
-    Timestamp, UsageRow,
+    CountField, DeadLetter, EventSink, Partition, Position, Quality, Reason, Record, Records,
+    Schemas, TextField, Timestamp, UsageRow,
 };
 
-use crate::dead_letter::{cut, without_stump};
 use crate::depth;
 use crate::envelope;
 use crate::formats::{Confidence, DEFAULT_KEY_ATTRIBUTES, Decoder, Format, decoder_of};
@@ -18,21 +16,13 @@ use crate::mapping::Mapping;
 use crate::native::{self, Order};
 use crate::prices::{Price, Prices, Unpriced};
 use crate::rows::{Decoded, Rows};
-use crate::words::Words;
-use crate::{Fingerprint, FingerprintSecret, Networks, Redactor};
+use crate::{FingerprintSecret, Networks, Redactor};
 
 /// The longest payload that is read, in bytes.
 pub const MAX_PAYLOAD_BYTES: usize = 1 << 20;
 
 /// How far an event's time may be ahead of its record's, in milliseconds.
 const MAX_AHEAD_MILLIS: i64 = 5 * Timestamp::MINUTE;
-
-/// The longest text that is kept of a field, in bytes.
-const MAX_TEXT_BYTES: usize = 4096;
-
-/// How much of a text is looked through for secrets, in bytes: what is kept, and enough behind it
-/// for a key that begins there.
-const MAX_LOOKED_BYTES: usize = 2 * MAX_TEXT_BYTES;
 
 /// Decodes the records of one installation.
 #[derive(Clone, Debug)]
@@ -320,121 +310,6 @@ impl Codec {
         }
         sink.row(row, place.position);
     }
-
-    /// Takes secrets out of every text, fingerprints the key, and cuts what is too long.
-    fn protect(&self, row: &mut UsageRow<'_>, look: bool) {
-        let key = row.text(TextField::Key);
-        if let Some(Fingerprint { key, hint }) = key.and_then(|key| self.secret.identify(key, look))
-        {
-            row.set_text(TextField::Key, key);
-            row.set_text(TextField::KeyHint, hint);
-            row.set_text(TextField::KeyKind, "fingerprint");
-            row.quality.insert(Quality::REDACTED);
-        }
-        // Most raw keys stand where the key does, and nowhere else.
-        let look = look && needs_look(row);
-        if look {
-            self.keep_apart(row);
-        }
-        let is_short = |text: &Cow<'_, str>| text.len() <= MAX_TEXT_BYTES;
-        let nothing_more = row.extra.is_empty() && row.other_units.is_empty();
-        if !look && nothing_more && row.text.values().all(is_short) {
-            return;
-        }
-        let quality = &mut row.quality;
-        let mut protect_text = |text: &mut Cow<'_, str>, strict: bool| {
-            if !look && !strict && text.len() <= MAX_TEXT_BYTES {
-                return;
-            }
-            let long = text.len() > MAX_LOOKED_BYTES;
-            if long {
-                *text = Cow::Owned(cut(text, MAX_LOOKED_BYTES).to_owned());
-            }
-            let redacted = match (strict, look) {
-                (true, _) => Redactor::redact_strictly(text),
-                (false, true) => Redactor::redact(text),
-                (false, false) => Cow::Borrowed(&**text),
-            };
-            if let Cow::Owned(redacted) = redacted {
-                *text = Cow::Owned(redacted);
-                quality.insert(Quality::REDACTED);
-            }
-            if long || text.len() > MAX_TEXT_BYTES {
-                // With many secrets out, the half of one that the look ended at may be near.
-                let whole = if long { without_stump(text) } else { &**text };
-                *text = Cow::Owned(cut(whole, MAX_TEXT_BYTES).to_owned());
-                quality.insert(Quality::TRUNCATED);
-            }
-        };
-        for text in row.text.values_mut() {
-            protect_text(text, false);
-        }
-        let mut taken_out = false;
-        for (name, value) in &mut row.extra {
-            let says = says(name);
-            protect_text(value, says != Says::Nothing);
-            if says == Says::Secret && !value.starts_with("[redacted:") {
-                *value = Cow::Borrowed("[redacted:unknown]");
-                taken_out = true;
-            }
-            protect_text(name, false);
-        }
-        for (name, _) in &mut row.other_units {
-            protect_text(name, false);
-        }
-        if taken_out {
-            row.quality.insert(Quality::REDACTED);
-        }
-    }
-
-    /// Fingerprints a secret in what tells events and tenants apart: with a word in its place,
-    /// events would be taken for repeats of each other, and tenants for one.
-    fn keep_apart(&self, row: &mut UsageRow<'_>) {
-        for field in [TextField::Id, TextField::Account] {
-            let looked_at = |text: &&str| Redactor::holds_secret(cut(text, MAX_LOOKED_BYTES));
-            let secret = row.text(field).filter(looked_at);
-            if let Some(fingerprint) = secret.map(|text| self.secret.fingerprint(text)) {
-                row.set_text(field, fingerprint);
-                row.quality.insert(Quality::REDACTED);
-            }
-        }
-    }
-}
-
-/// Returns whether any text of a row may hold a secret, by one look at all of them.
-fn needs_look(row: &UsageRow<'_>) -> bool {
-    let extra = row.extra.iter().flat_map(|(name, value)| [name, value]);
-    let units = row.other_units.iter().map(|(name, _)| name);
-    let texts = row.text.values().chain(extra).chain(units);
-    let mut joined = Vec::with_capacity(512);
-    for text in texts {
-        joined.extend_from_slice(text.as_bytes());
-        joined.push(b'\n');
-    }
-    Redactor::needs_look_unescaped(&joined)
-}
-
-/// What an unknown field says by its name.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Says {
-    Nothing,
-    /// It may hold a secret, or the id of one.
-    MaybeSecret,
-    /// It holds a secret, whatever that looks like: people choose passwords that chance would not.
-    Secret,
-}
-
-fn says(name: &str) -> Says {
-    const ANY: Words = Words::new(&["key", "token", "secret", "auth", "passw", "credential"]);
-    const PASSWORD: Words = Words::new(&["passw"]);
-    const ENDS: Words = Words::new(&["secret", "authorization", "credentials"]);
-    if !ANY.are_in(name) {
-        Says::Nothing
-    } else if PASSWORD.are_in(name) || ENDS.end(name) {
-        Says::Secret
-    } else {
-        Says::MaybeSecret
-    }
 }
 
 /// Sets a time that is ahead of its record's back to it: the future moves no watermark.
@@ -454,6 +329,7 @@ fn settle_time(row: &mut UsageRow<'_>, record_time: Option<Timestamp>) {
 /// What is looked for in every record, prepared once.
 static TIME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"time\""));
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage"));
+static CLOUD_EVENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"specversion\""));
 
 /// Reads the row of a record that is one native event and nothing else, if it is, and returns
 /// whether its texts need a look for secrets.
@@ -483,7 +359,10 @@ fn native_row<'a>(
         }
     }
     order.set_native(false);
-    if !depth::begins_on_top(payload, &TIME) {
+    // A CloudEvent has its time on top too.
+    let may_be_native =
+        depth::begins_on_top(payload, &TIME) && (alone || CLOUD_EVENT.find(payload).is_none());
+    if !may_be_native {
         return None;
     }
     let text = text.or_else(|| simdutf8::basic::from_utf8(payload).ok());
@@ -529,5 +408,21 @@ impl RecordReader<'_> {
         } = self;
         position.offset = record.offset;
         codec.read(position, *choice, record, order, sink)
+    }
+
+    /// Makes a dead letter of a record that the program does not survive. Nothing of its bytes is
+    /// looked at, and so none of them are kept.
+    pub fn pass_over(&mut self, record: &Record<'_>, sink: &mut dyn EventSink) {
+        self.position.offset = record.offset;
+        sink.dead_letter(DeadLetter {
+            reason: Reason::Crash,
+            detail: "the program crashed when it read this record, a defect of the program; its \
+                     bytes are in the log at this place"
+                .to_owned(),
+            position: self.position.clone(),
+            record_time: record.time.and_then(|time| time.in_range().ok()),
+            payload: String::new(),
+            payload_bytes: record.payload.len() as u64,
+        });
     }
 }

@@ -42,6 +42,7 @@ mod native;
 mod networks;
 mod plain;
 mod prices;
+mod protect;
 mod randomness;
 mod redact;
 mod rejection;

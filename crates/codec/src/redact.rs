@@ -15,7 +15,8 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, packed};
-use regex::{Captures, Regex};
+use regex_automata::Input;
+use regex_automata::meta::Regex;
 
 use crate::plain::Plain;
 use crate::randomness::{mixture, random_runs};
@@ -96,13 +97,10 @@ const MAX_MASKED_BYTES: usize = 20;
 /// How many escapes inside escapes are resolved: JSON in JSON in an address.
 const MAX_LAYERS: usize = 4;
 
-/// One pattern with a group for each shape; the first shape that fits names the match.
+/// One automaton of all shapes; the first shape that fits names the match.
 static ANY_SHAPE: LazyLock<Regex> = LazyLock::new(|| {
-    let groups: Vec<String> = SHAPES
-        .iter()
-        .map(|(_, shape, _)| format!("({shape})"))
-        .collect();
-    Regex::new(&groups.join("|")).expect("the shapes are constant and tested")
+    let shapes: Vec<&str> = SHAPES.iter().map(|(_, shape, _)| *shape).collect();
+    Regex::new_many(&shapes).expect("the shapes are constant and tested")
 });
 
 /// How shapes begin.
@@ -176,6 +174,15 @@ impl AnyOf {
             Self::Automaton(automaton) => automaton.is_match(text),
         }
     }
+
+    fn first_in(&self, text: &[u8], from: usize) -> Option<usize> {
+        let span = aho_corasick::Span::from(from..text.len());
+        let found = match self {
+            Self::Packed(packed) => packed.find_in(text, span),
+            Self::Automaton(automaton) => automaton.find(aho_corasick::Input::new(text).span(span)),
+        };
+        found.map(|found| found.start())
+    }
 }
 
 /// A bit for the first three bytes of each beginning, in any case.
@@ -241,8 +248,22 @@ impl Redactor {
 
     /// Returns whether texts, whose escapes are resolved and which may have control characters
     /// now, need a look at each.
-    pub(crate) fn needs_look_unescaped(texts: &[u8]) -> bool {
-        Self::needs_look(texts) || Plain::has_control(texts)
+    fn needs_look_unescaped(texts: &[u8]) -> bool {
+        might_hold(texts) || Self::may_be_spelt_otherwise(texts)
+    }
+
+    /// Returns whether a secret in texts may be spelt otherwise than it is read: with escapes, or
+    /// with characters that nobody sees.
+    pub(crate) fn may_be_spelt_otherwise(texts: &[u8]) -> bool {
+        let unusual = !Plain::is_printable(texts)
+            && (Plain::has_escapes(texts) || Plain::has_invisible(texts));
+        unusual || Plain::has_control(texts)
+    }
+
+    /// Returns where shapes may begin, in order.
+    pub(crate) fn beginnings(texts: &[u8]) -> impl Iterator<Item = usize> {
+        let first = MIGHT_HOLD.first_in(texts, 0);
+        std::iter::successors(first, |at| MIGHT_HOLD.first_in(texts, at + 1))
     }
 
     /// Returns whether a document whose escapes are resolved needs a look at each of its fields:
@@ -348,26 +369,19 @@ fn find(text: &str, strict: bool, mut found: impl FnMut(Span)) {
         return;
     }
     let mut at = 0;
-    while let Some(captures) = ANY_SHAPE.captures_at(text, at) {
-        let Some((range, kind, check)) = shape_of(&captures) else {
+    while let Some(shape) = ANY_SHAPE.find(Input::new(text).range(at..)) {
+        let Some((kind, _, check)) = SHAPES.get(shape.pattern().as_usize()) else {
             return;
         };
-        let start = range.start;
-        match confirm(text, range, check) {
+        match confirm(text, shape.range(), *check) {
             Some(range) => {
                 at = range.end;
                 found(Span { range, kind });
             }
             // Every shape begins with one byte, and another may begin at the next.
-            None => at = start + 1,
+            None => at = shape.start() + 1,
         }
     }
-}
-
-fn shape_of(captures: &Captures<'_>) -> Option<(Range<usize>, &'static str, Check)> {
-    let group = (1..captures.len()).find(|&group| captures.get(group).is_some())?;
-    let (kind, _, check) = SHAPES.get(group - 1)?;
-    Some((captures.get(group)?.range(), kind, *check))
 }
 
 /// Returns the whole range of a match if it is a secret.

@@ -34,6 +34,8 @@ pub enum Reason {
     Framing,
     /// The record or a part of it is compressed or in base64, and could not be unpacked.
     Compressed,
+    /// The program crashed when it read the record: a defect of the program.
+    Crash,
 }
 
 impl Reason {
@@ -53,6 +55,7 @@ impl Reason {
             Self::UnknownFormat => "unknown_format",
             Self::Framing => "framing",
             Self::Compressed => "compressed",
+            Self::Crash => "crash",
         }
     }
 }

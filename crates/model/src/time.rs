@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A moment in UTC, in milliseconds since the Unix epoch.
@@ -134,11 +134,40 @@ fn parse_utc_fast(text: &[u8]) -> Option<i64> {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match DateTime::<Utc>::from_timestamp_millis(self.0) {
-            Some(time) => f.write_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true)),
-            None => write!(f, "{}ms", self.0),
+        let Some(time) = DateTime::<Utc>::from_timestamp_millis(self.0) else {
+            return write!(f, "{}ms", self.0);
+        };
+        match digits_of(&time)
+            .as_ref()
+            .map(|text| std::str::from_utf8(text))
+        {
+            Some(Ok(text)) => f.write_str(text),
+            _ => f.write_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true)),
         }
     }
+}
+
+/// Returns RFC 3339 with milliseconds for years of four digits; every row of a report has some.
+fn digits_of(time: &DateTime<Utc>) -> Option<[u8; 24]> {
+    let year = u32::try_from(time.year())
+        .ok()
+        .filter(|year| *year < 10_000)?;
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    for (end, digits, mut number) in [
+        (4, 4, year),
+        (7, 2, time.month()),
+        (10, 2, time.day()),
+        (13, 2, time.hour()),
+        (16, 2, time.minute()),
+        (19, 2, time.second()),
+        (23, 3, time.timestamp_subsec_millis()),
+    ] {
+        for at in (end - digits..end).rev() {
+            text[at] += (number % 10) as u8;
+            number /= 10;
+        }
+    }
+    Some(text)
 }
 
 impl Serialize for Timestamp {
@@ -208,6 +237,22 @@ mod tests {
                 .unwrap()
                 .timestamp_millis();
             assert_eq!(parse_utc_fast(text.as_bytes()), Some(slow), "{text}");
+        }
+    }
+
+    #[test]
+    fn it_is_written_as_chrono_writes_it() {
+        let day = 86_400_000;
+        let moments = (-800_000..3_000_000)
+            .step_by(9_973)
+            .map(|n| n * day + n * 7_919 % day);
+        for millis in moments.chain([0, -1, 253_402_300_799_999, 253_402_300_800_000, i64::MIN]) {
+            let written = Timestamp::from_millis(millis).to_string();
+            let slow = match DateTime::<Utc>::from_timestamp_millis(millis) {
+                Some(time) => time.to_rfc3339_opts(SecondsFormat::Millis, true),
+                None => format!("{millis}ms"),
+            };
+            assert_eq!(written, slow);
         }
     }
 

@@ -1,5 +1,7 @@
 //! What ends a run.
 
+use model::OffsetRange;
+
 /// Why a run could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -19,7 +21,18 @@ pub enum Error {
     /// A thread of the stages panicked: a defect of ours.
     #[error("a stage ended unexpectedly")]
     StageEnded,
+    /// A stage panicked while these records were in work: a defect of ours. What it knows is lost,
+    /// and is there again from the last snapshot on.
+    #[error("a stage crashed at {} of {}, a defect of the program", offsets(.0), .0.partition)]
+    Crashed(OffsetRange),
     /// A task panicked: a defect of ours.
     #[error("a task ended unexpectedly")]
     Task(#[from] tokio::task::JoinError),
+}
+
+fn offsets(range: &OffsetRange) -> String {
+    match range.end - range.start {
+        1 => format!("offset {}", range.start),
+        _ => format!("the offsets {} to {}", range.start, range.end - 1),
+    }
 }

@@ -1,5 +1,6 @@
 //! One partition's way through the pure middle: records to columns, alerts and dead letters.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 use casebook::KeySighting;
@@ -10,6 +11,9 @@ use detector::{
     Standing, Unkeyed, Usual, Vitals,
 };
 use model::{Alert, Anomaly, DeadLetter, EventSink, Position, Records, UsageRow};
+use tracing::error;
+
+use crate::poison::Poison;
 
 /// What one batch of records became.
 #[derive(Debug)]
@@ -51,6 +55,9 @@ pub(crate) struct Standpoint {
 pub(crate) struct Stage {
     codec: Codec,
     scores: ScoresWanted,
+    poison: Arc<Poison>,
+    #[cfg(feature = "test-support")]
+    fault: Option<crate::fault::Fault>,
     dedup: Dedup,
     detector: PartitionDetector,
 }
@@ -62,10 +69,14 @@ impl Stage {
         config: DetectorConfig,
         directory: Arc<KeyDirectory>,
         scores: ScoresWanted,
+        poison: Arc<Poison>,
     ) -> Self {
         Self {
             codec,
             scores,
+            poison,
+            #[cfg(feature = "test-support")]
+            fault: crate::fault::Fault::from_env(),
             dedup: Dedup::default(),
             detector: PartitionDetector::new(config, directory),
         }
@@ -81,11 +92,42 @@ impl Stage {
             builder: UsageBatchBuilder::new(partition.clone(), start_offset),
             dedup: &mut self.dedup,
             sightings: Vec::new(),
+            is_writing: false,
         };
         let mut reader = self.codec.reader(partition);
         for record in records.iter() {
             sink.builder.set_record_time(record.time);
-            reader.read(&record, &mut sink);
+            if self.poison.passes_over(partition, record.offset) {
+                reader.pass_over(&record, &mut sink);
+                continue;
+            }
+            let read = panic::catch_unwind(AssertUnwindSafe(|| {
+                #[cfg(feature = "test-support")]
+                if let Some(fault) = &self.fault {
+                    fault.decode(record.payload);
+                }
+                reader.read(&record, &mut sink);
+            }));
+            if let Err(defect) = read {
+                if sink.is_writing {
+                    // A half of a row stands in the columns.
+                    panic::resume_unwind(defect);
+                }
+                error!(%partition, offset = record.offset, "a record could not be read for a defect");
+                // What the reader remembers may be half of something too.
+                reader = self.codec.reader(partition);
+                reader.pass_over(&record, &mut sink);
+            }
+        }
+        #[cfg(feature = "test-support")]
+        if let Some(fault) = &self.fault {
+            let mut judged = Records::new(partition.clone(), start_offset);
+            let poison = &self.poison;
+            let read = |record: &model::Record<'_>| !poison.passes_over(partition, record.offset);
+            for record in records.iter().filter(read) {
+                judged.push(record.offset, record.time, record.payload);
+            }
+            fault.judge(&judged);
         }
         let OnceOnly {
             mut builder,
@@ -183,14 +225,18 @@ struct OnceOnly<'d> {
     builder: UsageBatchBuilder,
     dedup: &'d mut Dedup,
     sightings: Vec<KeySighting>,
+    /// Whether a row is being written: a panic now leaves half of one.
+    is_writing: bool,
 }
 
 impl EventSink for OnceOnly<'_> {
     fn row(&mut self, row: &UsageRow<'_>, position: &Position) {
+        self.is_writing = true;
         if !self.dedup.is_repeat_row(row) {
             self.sightings.extend(KeySighting::all_of(row));
             self.builder.row(row, position);
         }
+        self.is_writing = false;
     }
 
     fn dead_letter(&mut self, dead_letter: DeadLetter) {

@@ -9,6 +9,7 @@ use detector::{Archive, DetectorConfig, KeyDirectory, ScoresWanted, Standing, Us
 use model::{Alert, Anomaly, Metric, Partition, Records, Timestamp};
 
 use crate::joint::Joint;
+use crate::poison::{Poison, PoisonFile};
 use crate::stage::{Stage, Staged};
 
 /// Which records share windows and baselines.
@@ -28,6 +29,7 @@ pub struct Stages {
     directory: Arc<KeyDirectory>,
     grouping: Grouping,
     scores: ScoresWanted,
+    poison: Arc<Poison>,
     /// Boxed, because they go from thread to thread.
     pub(crate) partitions: BTreeMap<Partition, Box<Stage>>,
     pub(crate) joint: Joint,
@@ -49,6 +51,7 @@ impl Stages {
             directory,
             grouping,
             scores: ScoresWanted::Nothing,
+            poison: Arc::default(),
             partitions: BTreeMap::new(),
         }
     }
@@ -66,6 +69,17 @@ impl Stages {
     pub fn with_scores(mut self, scores: ScoresWanted) -> Self {
         self.scores = scores;
         self
+    }
+
+    /// Says at which records stages have crashed before.
+    pub fn with_poison(mut self, file: &PoisonFile) -> Self {
+        self.poison = file.shared();
+        self
+    }
+
+    /// Returns where stages have crashed before.
+    pub(crate) fn poison(&self) -> &Poison {
+        &self.poison
     }
 
     /// Carries records through.
@@ -165,6 +179,7 @@ impl Stages {
             self.config.clone(),
             self.directory.clone(),
             self.scores,
+            self.poison.clone(),
         ))
     }
 

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use model::{Partition, Records, Timestamp};
+use model::{OffsetRange, Partition, Records, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::joint::Joint;
@@ -20,7 +21,7 @@ enum Job {
     /// Take over the state of a partition.
     Own(Partition, Box<Stage>),
     /// Carry records of a partition through, and answer.
-    Process(Records, oneshot::Sender<Done>),
+    Process(Records, oneshot::Sender<Result<Done, Error>>),
     /// Copy all partitions, to be written down.
     Copy(oneshot::Sender<Owned>),
 }
@@ -53,7 +54,7 @@ pub(crate) struct Workers {
     stages: Stages,
     workers: Vec<Worker>,
     owners: BTreeMap<Partition, usize>,
-    in_work: VecDeque<oneshot::Receiver<Done>>,
+    in_work: VecDeque<oneshot::Receiver<Result<Done, Error>>>,
 }
 
 impl Workers {
@@ -130,8 +131,14 @@ impl Workers {
         self.in_work.is_empty()
     }
 
-    /// Gives records to the thread of their partition.
+    /// Gives records to the thread of their partition; those that a stage may have crashed at go
+    /// one by one.
     pub(crate) fn give(&mut self, records: Records) -> Result<(), Error> {
+        let parts = self.stages.poison().part(records);
+        parts.into_iter().try_for_each(|part| self.give_part(part))
+    }
+
+    fn give_part(&mut self, records: Records) -> Result<(), Error> {
         let partition = records.partition();
         let at = match self.owners.get(partition) {
             Some(&at) => at,
@@ -155,7 +162,7 @@ impl Workers {
         };
         let done = first.await.map_err(|_| Error::StageEnded)?;
         self.in_work.pop_front();
-        Ok(done)
+        done
     }
 
     /// Joins what a batch has shown with what other partitions have; its alerts get more.
@@ -217,16 +224,30 @@ fn work(jobs: &mpsc::Receiver<Job>) -> Owned {
                 let Some(stage) = stages.get_mut(records.partition()) else {
                     unreachable!("a partition is owned before its records come");
                 };
-                let (staged, shown) = stage.process(&records);
+                let processed = panic::catch_unwind(AssertUnwindSafe(|| stage.process(&records)));
+                let done = match processed {
+                    Ok((staged, shown)) => Ok(Done {
+                        records: records.len() as u64,
+                        bytes: records.payload_bytes() as u64,
+                        staged,
+                        shown,
+                    }),
+                    // The stage is of no use any more; this answer ends the run.
+                    Err(_) => Err(Error::Crashed(range_of(&records))),
+                };
                 // Who asked may have stopped; then nothing of it is committed.
-                let _ = answer.send(Done {
-                    records: records.len() as u64,
-                    bytes: records.payload_bytes() as u64,
-                    staged,
-                    shown,
-                });
+                let _ = answer.send(done);
             }
         }
     }
     stages
+}
+
+fn range_of(records: &Records) -> OffsetRange {
+    let first = records.iter().next().map(|record| record.offset);
+    OffsetRange {
+        partition: records.partition().clone(),
+        start: first.unwrap_or(records.next_offset()),
+        end: records.next_offset(),
+    }
 }

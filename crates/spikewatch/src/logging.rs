@@ -28,4 +28,19 @@ pub(crate) fn init(cli: &Cli) {
     } else {
         lines.init();
     }
+    std::panic::set_hook(Box::new(tell_of_panic));
+}
+
+/// Logs a panic: its message may quote what was in work, and goes through redaction like all that
+/// leaves the program.
+fn tell_of_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let message = codec::Redactor::redact_strictly(panic.payload_as_str().unwrap_or_default());
+    let backtrace = std::backtrace::Backtrace::capture();
+    let captured = backtrace.status() == std::backtrace::BacktraceStatus::Captured;
+    tracing::error!(
+        thread = std::thread::current().name(),
+        place = panic.location().map(tracing::field::display),
+        backtrace = captured.then(|| tracing::field::display(&backtrace)),
+        "a defect: {message}"
+    );
 }

@@ -44,6 +44,19 @@ pub(crate) fn stop_on_signal() -> anyhow::Result<CancellationToken> {
     Ok(token)
 }
 
+/// Runs the same command anew in this process, in its place and under its number; returns only if
+/// that cannot be done.
+pub(crate) fn begin_anew() -> anyhow::Error {
+    use std::os::unix::process::CommandExt;
+    match std::env::current_exe() {
+        Ok(program) => std::process::Command::new(program)
+            .args(std::env::args_os().skip(1))
+            .exec()
+            .into(),
+        Err(error) => error.into(),
+    }
+}
+
 /// Names who typed a command, for the audit.
 pub(crate) fn actor() -> String {
     let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));

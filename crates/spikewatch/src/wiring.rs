@@ -15,7 +15,7 @@ use ingest::{KafkaSink, KafkaSource, Poller, SchemaRegistry, StopAt, WithSchemas
 use model::{AlertChannel, EventSource, Inventory, SystemClock, Timestamp};
 use pipeline::{
     CheckpointConfig, DeadLetterTopic, Deliverer, Grouping, LiveTables, OnAlerts, Pipeline,
-    PipelineVitals, Stages,
+    PipelineVitals, PoisonFile, Stages,
 };
 use server::{AppState, UnpricedModel, Vitals, VitalsSource};
 use tracing::warn;
@@ -34,6 +34,8 @@ pub(crate) struct Service {
     pub(crate) app_state: AppState,
     pub(crate) live_socket: Option<LiveSocket>,
     pub(crate) lock: DataDirLock,
+    /// Where a stage of it crashed before.
+    pub(crate) poison: PoisonFile,
 }
 
 /// What the callers of [`assemble`] decide.
@@ -63,10 +65,14 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
         .context("open history")?;
     let codec = codec.with_secret(secret);
     let directory = Arc::new(KeyDirectory::new(&inventory));
+    let poison = config.poison_path();
+    let poison = PoisonFile::open(&poison)
+        .with_context(|| format!("read what crashed before from \"{}\"", poison.display()))?;
     let make_stages = || {
         let (codec, detector) = (codec.clone(), config.detector.clone());
         Stages::new(codec, detector, directory.clone(), Grouping::ByPartition)
             .with_scores(ScoresWanted::Notable)
+            .with_poison(&poison)
     };
     let snapshots = config.snapshots();
     let restored = snapshots
@@ -140,6 +146,7 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
         app_state,
         live_socket,
         lock,
+        poison,
     })
 }
 

@@ -62,19 +62,20 @@ pub(super) fn push(
 /// name as the workspace; returns the id in small letters.
 pub(super) fn set_resource(draft: &mut Draft<'_>, id: &str) -> String {
     let id = id.trim_end_matches('/').to_ascii_lowercase();
-    let after = |name: &str| {
-        let (_, rest) = id.split_once(name)?;
-        rest.split('/').next().filter(|part| !part.is_empty())
+    let parts: Vec<&str> = id.split('/').collect();
+    let after = |name: &str, distance: usize| {
+        let at = parts.iter().skip(1).position(|part| *part == name)?;
+        parts.get(at + 1 + distance)
     };
-    if let Some(subscription) = after("/subscriptions/") {
-        draft.set(TextField::Account, subscription.to_owned());
-    }
-    if let Some(group) = after("/resourcegroups/") {
-        draft.set(TextField::Project, group.to_owned());
-    }
-    let (_, resource) = id.split_once("/providers/").unwrap_or_default();
-    if let Some(name) = resource.split('/').nth(2) {
-        draft.set(TextField::Workspace, name.to_owned());
+    for (field, name, distance) in [
+        (TextField::Account, "subscriptions", 1),
+        (TextField::Project, "resourcegroups", 1),
+        // Behind the provider and the kind of the resource.
+        (TextField::Workspace, "providers", 3),
+    ] {
+        if let Some(part) = after(name, distance).filter(|part| !part.is_empty()) {
+            draft.set(field, (*part).to_owned());
+        }
     }
     id
 }

@@ -12,6 +12,7 @@ use super::{aws, identity};
 use crate::draft::Draft;
 use crate::json::{Json, Tree, Unit};
 use crate::rejection::Rejection;
+use crate::words::Words;
 
 /// Starts a billing line.
 pub(super) fn line<'t>() -> Draft<'t> {
@@ -200,31 +201,30 @@ pub(super) fn id(format: &str, draft: &Draft<'_>, parts: &[Json<'_>]) -> String 
 /// Returns a provider's name in OpenTelemetry's spelling, from the vendor of a cloud and words of
 /// the line that tell its AI services from all others.
 pub(super) fn provider<'t>(vendor: &'t str, words: &[Json<'_>]) -> Cow<'t, str> {
-    let vendor_words = vendor.to_ascii_lowercase();
-    let says = |wanted: &[&str]| {
-        words.iter().filter_map(|word| word.str()).any(|word| {
-            let word = word.to_ascii_lowercase();
-            wanted.iter().any(|wanted| word.contains(wanted))
-        })
+    const AWS: Words = Words::new(&["aws", "amazon"]);
+    const BEDROCK: Words = Words::new(&["bedrock"]);
+    const AZURE: Words = Words::new(&["microsoft", "azure"]);
+    const OPENAI: Words = Words::new(&["openai", "cognitive", "foundry", "ai services"]);
+    const GOOGLE: Words = Words::new(&["google", "gcp"]);
+    const VERTEX: Words = Words::new(&["vertex", "agent platform"]);
+    const GEMINI: Words = Words::new(&["gemini", "generative language"]);
+    let says = |wanted: Words| {
+        let mut words = words.iter().filter_map(|word| word.str());
+        words.any(|word| wanted.are_in(word))
     };
-    let is = |names: &[&str]| names.iter().any(|name| vendor_words.contains(name));
-    Cow::Borrowed(if is(&["aws", "amazon"]) {
-        if says(&["bedrock"]) {
-            "aws.bedrock"
-        } else {
-            "aws"
-        }
-    } else if is(&["microsoft", "azure"]) {
-        if says(&["openai", "cognitive", "foundry", "ai services"]) {
+    Cow::Borrowed(if AWS.are_in(vendor) {
+        if says(BEDROCK) { "aws.bedrock" } else { "aws" }
+    } else if AZURE.are_in(vendor) {
+        if says(OPENAI) {
             "azure.ai.openai"
         } else {
             "azure"
         }
-    } else if is(&["google", "gcp"]) {
+    } else if GOOGLE.are_in(vendor) {
         // Gemini is sold by Vertex AI too.
-        if says(&["vertex", "agent platform"]) {
+        if says(VERTEX) {
             "gcp.vertex_ai"
-        } else if says(&["gemini", "generative language"]) {
+        } else if says(GEMINI) {
             "gcp.gemini"
         } else {
             "gcp"

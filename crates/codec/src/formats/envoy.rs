@@ -176,7 +176,10 @@ fn read<'t>(rows: &mut Rows<'_>, json: Json<'t>, metadata: Json<'t>) -> Result<(
     let connected = json.get("downstream_remote_address").label();
     let hops = json.get("x-forwarded-for").label();
     caller::fill(&mut draft.row, caller::behind_proxies(connected, hops));
-    if flags.label().is_some_and(|flags| flags.split(',').any(|flag| REFUSED.contains(&flag))) {
+    if flags
+        .label()
+        .is_some_and(|flags| flags.split(',').any(|flag| REFUSED.contains(&flag)))
+    {
         draft.set(TextField::Outcome, "blocked");
     }
     draft.status(json.get("response_code"))?;

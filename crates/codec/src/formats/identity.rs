@@ -32,6 +32,8 @@ pub(super) fn of_line(format: &str, parts: &[&str]) -> String {
         }
     }
     let digest = Sha256::digest(&line);
-    let digest = digest.get(..16).unwrap_or_default();
-    format!("{format}:{}", hex::encode(digest))
+    let mut digits = [0; 32];
+    let digest = digest.first_chunk::<16>().unwrap_or(&[0; 16]);
+    hex::encode_to_slice(digest, &mut digits).expect("two digits for each byte");
+    format!("{format}:{}", String::from_utf8_lossy(&digits))
 }

@@ -21,6 +21,7 @@ use model::Reason;
 
 use crate::rejection::Rejection;
 
+use name::{Indexed, NameIndex};
 pub(crate) use name::{NameHash, NameSet};
 pub use node::Unit;
 pub(crate) use node::{COST_LIMIT, Json, MAX_COUNT};
@@ -33,7 +34,7 @@ pub(crate) const MAX_DEPTH: usize = 64;
 ///
 /// A node is 32 bytes and stands for two bytes of text at least, so that a tree takes at most 16
 /// times its text, or twice that while the list grows, and never more than [`MAX_NODES`]. An object
-/// of many members has 128 bytes more. Texts with escapes are resolved into one
+/// of many members has 640 bytes more. Texts with escapes are resolved into one
 /// buffer that is never longer than the document.
 #[derive(Debug)]
 pub(crate) struct Tree<'a> {
@@ -41,7 +42,7 @@ pub(crate) struct Tree<'a> {
     unescaped: String,
     nodes: Vec<Node>,
     /// The names of objects that have more than [`MAX_BIT_NAMES`].
-    wide: Vec<NameSet>,
+    wide: Vec<NameIndex>,
     /// The first member that was read although its object names it twice, or [`MISSING`].
     ambiguous: Cell<u32>,
     /// How many faults were named by their whole path.
@@ -91,7 +92,7 @@ enum NamesIn {
 #[derive(Debug, Default)]
 struct Nodes {
     list: Vec<Node>,
-    wide: Vec<NameSet>,
+    wide: Vec<NameIndex>,
 }
 
 impl Nodes {
@@ -101,13 +102,13 @@ impl Nodes {
         let next = self.list.len() as u32;
         let is_wide = members > MAX_BIT_NAMES;
         let (names, own_bits) = if is_wide {
-            let (mut set, mut own_bits) = (NameSet::default(), true);
+            let (mut names, mut own_bits) = (NameIndex::default(), true);
             let mut at = index + 1;
             while let Some(node) = self.list.get(at) {
-                own_bits &= set.insert(node.hash);
+                own_bits &= names.insert(node.hash, at - index);
                 at = node.next as usize;
             }
-            self.wide.push(set);
+            self.wide.push(names);
             (self.wide.len() as u64 - 1, own_bits)
         } else {
             (names, names.count_ones() as usize == members)
@@ -220,15 +221,23 @@ impl<'a> Tree<'a> {
         from.get(start..end).unwrap_or_default()
     }
 
-    /// Returns whether an object may have a member whose name has that number.
-    fn may_have(&self, at: u32, name: NameHash) -> bool {
-        self.node(at).is_some_and(|node| match node.names_in {
-            NamesIn::Wide | NamesIn::OwnWide => {
-                let names = self.wide.get(node.names as usize);
-                names.is_some_and(|names| names.may_have(name))
-            }
-            NamesIn::Bits | NamesIn::OwnBits => node.names & name.bit() != 0,
-        })
+    /// Returns the member of an object from which on to look for that number, unless none has it,
+    /// and whether no two have it.
+    fn first_with(&self, at: u32, name: NameHash) -> Option<(u32, bool)> {
+        let node = self.node(at)?;
+        let only = matches!(node.names_in, NamesIn::OwnBits | NamesIn::OwnWide);
+        if matches!(node.names_in, NamesIn::Bits | NamesIn::OwnBits) {
+            return (node.names & name.bit() != 0).then_some((at + 1, only));
+        }
+        let has_number = |distance| {
+            self.node(at + distance)
+                .is_some_and(|node| node.hash == name)
+        };
+        match self.wide.get(node.names as usize)?.first(name, has_number) {
+            Indexed::Absent => None,
+            Indexed::At(distance) => Some((at + distance, only)),
+            Indexed::Unknown => Some((at + 1, only)),
+        }
     }
 
     fn node(&self, at: u32) -> Option<&Node> {

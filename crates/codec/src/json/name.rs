@@ -80,9 +80,83 @@ impl FromIterator<NameHash> for NameSet {
     }
 }
 
+/// The names of an object of many members, and where they are: a decoder that asks such an object
+/// for fifty names need not walk over its members fifty times.
+#[derive(Clone, Debug)]
+pub(super) struct NameIndex {
+    names: NameSet,
+    /// How far the first member of each slot is from its object; 0 is none, and the largest number
+    /// one that is too far away.
+    first: [u16; NameIndex::SLOTS],
+}
+
+/// What an index says of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Indexed {
+    /// It is not there.
+    Absent,
+    /// Members with its number begin here, this far from the object.
+    At(u32),
+    /// Another name has its slot.
+    Unknown,
+}
+
+impl NameIndex {
+    const SLOTS: usize = 256;
+    const FAR: u16 = u16::MAX;
+
+    /// Adds the name of a member that is so far from its object, and returns whether no other can
+    /// have its number. Members are added in their order.
+    pub(super) fn insert(&mut self, name: NameHash, distance: usize) -> bool {
+        let slot = &mut self.first[name.slot::<{ Self::SLOTS }>()];
+        if *slot == 0 {
+            *slot = u16::try_from(distance).unwrap_or(Self::FAR);
+        }
+        self.names.insert(name)
+    }
+
+    /// Returns where the first member is of which `has_number` says, given its distance, that its
+    /// name has that number.
+    pub(super) fn first(&self, name: NameHash, has_number: impl Fn(u32) -> bool) -> Indexed {
+        if !self.names.may_have(name) {
+            return Indexed::Absent;
+        }
+        match self.first[name.slot::<{ Self::SLOTS }>()] {
+            0 => Indexed::Absent,
+            distance if distance != Self::FAR && has_number(distance.into()) => {
+                Indexed::At(distance.into())
+            }
+            _ => Indexed::Unknown,
+        }
+    }
+}
+
+impl Default for NameIndex {
+    fn default() -> Self {
+        Self {
+            names: NameSet::default(),
+            first: [0; Self::SLOTS],
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_index_knows_the_first_of_a_number_and_says_when_it_does_not() {
+        let (model, usage) = (NameHash::of(b"model"), NameHash::of(b"usage"));
+        let mut index = NameIndex::default();
+        assert_eq!(index.first(model, |_| true), Indexed::Absent);
+        assert!(index.insert(model, 3) && !index.insert(model, 5));
+        assert_eq!(index.first(model, |at| at == 3), Indexed::At(3));
+        // Another name with its slot came first.
+        assert_eq!(index.first(model, |_| false), Indexed::Unknown);
+        assert_eq!(index.first(usage, |_| true), Indexed::Absent);
+        index.insert(usage, 70_000);
+        assert_eq!(index.first(usage, |_| true), Indexed::Unknown);
+    }
 
     #[test]
     fn a_number_does_not_depend_on_the_case_and_tells_neighbours_apart() {

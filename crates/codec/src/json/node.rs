@@ -6,7 +6,7 @@
 
 use model::{Nanos, Reason};
 
-use super::{Kind, MISSING, NameHash, NameSet, NamesIn, Node, Tree};
+use super::{Kind, MISSING, NameHash, NameSet, Tree};
 use crate::rejection::Rejection;
 
 /// The largest count an event may claim.
@@ -56,6 +56,8 @@ impl<'t> Json<'t> {
     /// Returns the member of that name; absent if there is none, or this is no object.
     ///
     /// Of two members of one name it is the first, and the row that is read from it is refused.
+    // Inlined, so that the number of a name that is known is known too.
+    #[inline(always)]
     pub(crate) fn get(self, name: &str) -> Json<'t> {
         self.member(name, NameHash::of(name.as_bytes()))
     }
@@ -64,13 +66,10 @@ impl<'t> Json<'t> {
     pub(super) fn member(self, name: &str, hash: NameHash) -> Json<'t> {
         let tree = self.tree;
         let mut found = MISSING;
-        if !tree.may_have(self.at, hash) {
+        let Some((mut at, once)) = tree.first_with(self.at, hash) else {
             return Self::new(tree, found);
-        }
-        let own = |node: &Node| matches!(node.names_in, NamesIn::OwnBits | NamesIn::OwnWide);
-        let once = tree.node(self.at).is_some_and(own);
-        let (start, end) = self.range();
-        let mut at = start.saturating_add(1);
+        };
+        let (_, end) = self.range();
         while at < end
             && let Some(member) = tree.node(at)
         {
@@ -93,14 +92,24 @@ impl<'t> Json<'t> {
     /// column as `ResourceId`, `resourceId` and `resourceid`.
     ///
     /// Of two spellings it is the first, and nothing is refused: JSON may well have both.
+    #[inline(always)]
     pub(crate) fn any_case(self, name: &str) -> Json<'t> {
-        let mut spellings = self
-            .members_of(NameHash::of(name.as_bytes()))
-            .filter(|member| member.name().eq_ignore_ascii_case(name));
+        self.member_in_any_case(name, NameHash::of(name.as_bytes()))
+    }
+
+    fn member_in_any_case(self, name: &str, hash: NameHash) -> Json<'t> {
         let missing = Self::new(self.tree, MISSING);
-        spellings
-            .next()
-            .map_or(missing, |member| self.get(member.name()))
+        let Some((_, once)) = self.tree.first_with(self.at, hash) else {
+            return missing;
+        };
+        let fits = |spelling: &str| spelling == name || spelling.eq_ignore_ascii_case(name);
+        let mut members = self.members_of(hash);
+        if once {
+            let only = members.next().filter(|member| fits(member.name()));
+            return only.unwrap_or(missing);
+        }
+        let first = members.find(|member| fits(member.name()));
+        first.map_or(missing, |member| self.get(member.name()))
     }
 
     /// Returns the first of these members, in small or capital letters, that says something.
@@ -361,10 +370,12 @@ impl<'t> Json<'t> {
     /// Returns the members whose names have a number; nearly all of those have one name.
     fn members_of(self, hash: NameHash) -> impl Iterator<Item = Json<'t>> {
         let tree = self.tree;
-        let members = if tree.may_have(self.at, hash) {
-            self.children()
-        } else {
-            self.absent().children()
+        let members = match tree.first_with(self.at, hash) {
+            Some((at, _)) => Children {
+                at,
+                ..self.children()
+            },
+            None => self.absent().children(),
         };
         members.filter(move |member| tree.node(member.at).is_some_and(|node| node.hash == hash))
     }

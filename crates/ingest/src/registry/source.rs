@@ -64,7 +64,10 @@ impl<S: EventSource> EventSource for WithSchemas<S> {
     }
 
     fn has_unread(&self, partition: &Partition) -> bool {
-        let waiting = self.waiting.as_ref().map(|(records, _)| records.partition());
+        let waiting = self
+            .waiting
+            .as_ref()
+            .map(|(records, _)| records.partition());
         waiting == Some(partition) || self.inner.has_unread(partition)
     }
 }

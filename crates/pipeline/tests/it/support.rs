@@ -93,7 +93,7 @@ pub(crate) struct Setup {
     pub(crate) is_live: bool,
     pub(crate) checkpoint_rows: usize,
     pub(crate) threads: NonZeroUsize,
-    inventory: model::Inventory,
+    pub(crate) inventory: model::Inventory,
 }
 
 impl Setup {
@@ -226,12 +226,6 @@ impl EventSource for BreakingSource {
     fn has_unread(&self, partition: &Partition) -> bool {
         self.source.has_unread(partition)
     }
-}
-
-/// Returns all of the story's events, as lines.
-pub(crate) fn whole_story() -> Vec<Vec<u8>> {
-    let simulation = simulator::simulate("braintrust", 1, 1.0).unwrap();
-    simulation.events.iter().map(line_of).collect()
 }
 
 fn line_of(event: &simulator::SimulatedEvent) -> Vec<u8> {

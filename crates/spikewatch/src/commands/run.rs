@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use ingest::StopAt;
-use pipeline::RunSummary;
+use model::OffsetRange;
+use pipeline::{AfterCrash, PoisonFile, RunSummary};
 use serde_json::json;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::cli::RunArgs;
 use crate::{config, gateway_process, process, upkeep, wiring};
@@ -110,6 +111,11 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
     if let Some(deliveries) = deliveries {
         deliveries.await.context("deliver messages")?;
     }
+    if let Err(pipeline::Error::Crashed(crashed)) = &summary {
+        service.casebook.close().await;
+        drop(service.lock);
+        return Err(begin_anew(service.poison, crashed));
+    }
     let summary = summary?;
     deliverer.drain(DRAIN).await;
     if let Some(pages) = pages
@@ -124,6 +130,27 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
         write_stats(stats, &summary)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Begins anew after a stage crashed, in the same process: what it knew is half of something, and
+/// the last snapshot has it whole. Returns only if that cannot be done or would not help.
+fn begin_anew(mut poison: PoisonFile, crashed: &OffsetRange) -> anyhow::Error {
+    let what = pipeline::Error::Crashed(crashed.clone());
+    match poison.note(crashed) {
+        Ok(AfterCrash::ReadOneByOne) => error!(%what, "begin anew, and read these one by one"),
+        Ok(AfterCrash::PassOver) => error!(%what, "begin anew, and pass over this record"),
+        Ok(AfterCrash::GiveUp) => {
+            let path = poison.path().display();
+            return anyhow::Error::new(what).context(format!(
+                "passing over records does not help; \"{path}\" has those that were"
+            ));
+        }
+        Err(error) => {
+            let path = poison.path().display();
+            return anyhow::Error::new(error).context(format!("{what}; write \"{path}\""));
+        }
+    }
+    process::begin_anew().context("begin anew after a crash")
 }
 
 /// Shows progress on a terminal once a second.

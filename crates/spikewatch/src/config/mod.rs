@@ -253,6 +253,11 @@ impl Config {
         }
     }
 
+    /// Returns where it is kept at which records a stage crashed.
+    pub(crate) fn poison_path(&self) -> PathBuf {
+        self.data_dir.join("poison.json")
+    }
+
     /// Returns where and how often snapshots are made.
     pub(crate) fn snapshots(&self) -> SnapshotConfig {
         let folder = self.data_dir.join("snapshots");

@@ -18,6 +18,7 @@ mod kill_nine;
 mod malformed;
 mod networks;
 mod object_storage;
+mod poison;
 mod real_trace;
 mod secrets;
 mod soak;

@@ -30,6 +30,7 @@ mod roll_up;
 mod snapshot;
 mod table;
 mod usage;
+mod usage_row;
 
 pub use display::{
     Format, renamed, schema_without_structures, texts, without_structures, write_batches,

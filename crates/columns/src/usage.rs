@@ -82,6 +82,11 @@ pub struct UsageBatch {
 }
 
 impl UsageBatch {
+    /// Takes columns of [`usage_schema`].
+    pub(crate) fn whole(columns: RecordBatch, range: OffsetRange) -> Self {
+        Self { columns, range }
+    }
+
     /// Returns the columns, in the order of [`usage_schema`].
     pub fn columns(&self) -> &RecordBatch {
         &self.columns

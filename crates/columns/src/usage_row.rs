@@ -3,8 +3,8 @@
 use arrow_array::{Array, RecordBatch};
 use model::{CountField, FlagField, OffsetRange, TextField, UsageRow};
 
-use crate::usage::{UsageBatch, decimal_cost, usage_schema};
 use crate::Error;
+use crate::usage::{UsageBatch, decimal_cost, usage_schema};
 
 impl UsageBatch {
     /// Takes rows that history kept, in the order of their offsets.
@@ -13,7 +13,8 @@ impl UsageBatch {
     /// [`Error::Query`] when they do not have the columns of [`usage_schema`].
     pub fn of_columns(columns: &RecordBatch, range: OffsetRange) -> Result<Self, Error> {
         let columns = RecordBatch::try_new(usage_schema(), columns.columns().to_vec());
-        let columns = columns.map_err(|err| Error::Query(format!("these are no usage rows: {err}")))?;
+        let columns =
+            columns.map_err(|err| Error::Query(format!("these are no usage rows: {err}")))?;
         Ok(Self::whole(columns, range))
     }
 
@@ -60,9 +61,16 @@ mod tests {
         row.set_count(CountField::Requests, 2);
         row.flags[FlagField::Aggregate as usize] = Some(true);
         row.cost = Some(Nanos::new(-5));
-        let position = Position { topic: "usage".into(), partition: 3, offset: 41 };
+        let position = Position {
+            topic: "usage".into(),
+            partition: 3,
+            offset: 41,
+        };
         let mut builder = UsageBatchBuilder::new(Partition::new("usage", 3), 40);
-        builder.row(&UsageRow::at(Timestamp::from_millis(1_777_896_000_000)), &position);
+        builder.row(
+            &UsageRow::at(Timestamp::from_millis(1_777_896_000_000)),
+            &position,
+        );
         builder.row(&row, &position);
         let written = builder.finish(44);
         let read = UsageBatch::of_columns(written.columns(), written.range().clone()).unwrap();

@@ -1,6 +1,6 @@
 //! Reading topics as a member of a consumer group.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 use crate::group::{GroupContext, Positions, Unread};
-use crate::{Error, KafkaConfig, TopicConfig};
+use crate::{Error, KafkaConfig, Lag, TopicConfig};
 
 /// Records of one batch, and how long the first of them waits for company.
 const BATCH_RECORDS: usize = 4096;
@@ -46,7 +46,7 @@ pub struct KafkaSource {
     batches: mpsc::Receiver<Result<Records, Error>>,
     commands: std::sync::mpsc::Sender<Command>,
     caught_up: Arc<AtomicBool>,
-    lag: Arc<AtomicU64>,
+    lag: Lag,
     unread: Unread,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -87,7 +87,7 @@ impl KafkaSource {
         // Unbounded, but the only sender waits for each answer.
         let (commands, command_receiver) = std::sync::mpsc::channel();
         let caught_up = Arc::new(AtomicBool::new(false));
-        let lag = Arc::new(AtomicU64::new(0));
+        let lag = Lag::default();
         let poller = Poller {
             consumer,
             positions,
@@ -119,9 +119,9 @@ impl KafkaSource {
         })
     }
 
-    /// Returns a handle on the number of records that are in the log and were not read yet, as
-    /// far as the client knows; it asks every two seconds.
-    pub fn lag(&self) -> Arc<AtomicU64> {
+    /// Returns a handle on how many records are in the log and were not read yet, as far as the
+    /// client knows; it asks every two seconds.
+    pub fn lag(&self) -> Lag {
         self.lag.clone()
     }
 }
@@ -155,8 +155,8 @@ impl EventSource for KafkaSource {
         self.caught_up.load(Ordering::Acquire) && self.batches.is_empty()
     }
 
-    fn has_unread(&self, partition: &Partition) -> bool {
-        self.unread.lock().contains(partition)
+    fn unread(&self) -> BTreeSet<Partition> {
+        self.unread.lock().clone()
     }
 }
 
@@ -179,7 +179,7 @@ struct Poller {
     batches: mpsc::Sender<Result<Records, Error>>,
     commands: std::sync::mpsc::Receiver<Command>,
     caught_up: Arc<AtomicBool>,
-    lag: Arc<AtomicU64>,
+    lag: Lag,
     topics: Vec<String>,
     brokers: String,
     /// Batches still filling, by partition.
@@ -439,9 +439,8 @@ impl Poller {
         let newest_lag = self
             .targets
             .iter()
-            .map(|(p, end)| unread(p, known_end(p).max(*end)));
-        self.lag
-            .store(newest_lag.sum::<i64>().unsigned_abs(), Ordering::Release);
+            .map(|(p, end)| (p, unread(p, known_end(p).max(*end)).unsigned_abs()));
+        self.lag.set(newest_lag);
         if lag == 0 && self.gathered.is_empty() && self.waiting.is_empty() {
             self.caught_up.store(true, Ordering::Release);
         }

@@ -16,6 +16,7 @@ mod consumer;
 mod error;
 mod group;
 mod http;
+mod lag;
 mod poll;
 mod registry;
 mod sink;
@@ -24,6 +25,7 @@ pub use broker::EmbeddedBroker;
 pub use config::{KafkaConfig, TopicConfig, TopicTable};
 pub use consumer::{KafkaSource, StopAt};
 pub use error::Error;
+pub use lag::Lag;
 pub use poll::{
     AnthropicPollConfig, FeedReport, FeedStatus, OpenaiPollConfig, PollConfig, PollDoors,
     PollError, PollLimits, Poller, RealSleep, Sleep,

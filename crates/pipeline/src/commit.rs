@@ -1,7 +1,8 @@
 //! Commits to history, beside the work on what is read meanwhile.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use columns::{CommitReceipt, HistoryCommit, HistoryWriter, UsageBatch};
 use model::OffsetRange;
@@ -37,7 +38,11 @@ impl Commit {
             rows,
             ranges,
             task: tokio::spawn(async move {
-                commit(history.as_ref(), &batches, &vitals, &cancel).await
+                let began = Instant::now();
+                let receipt = commit(history.as_ref(), &batches, &vitals, &cancel).await;
+                let took = began.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+                vitals.commit_millis.store(took, Ordering::Relaxed);
+                receipt
             }),
         }
     }
@@ -81,6 +86,7 @@ async fn commit(
             Err(err @ columns::Error::Storage { .. }) => {
                 error!(error = %err, "could not commit to history, waiting");
                 vitals.set_error(err.to_string());
+                vitals.commit_failures.fetch_add(1, Ordering::Relaxed);
                 tokio::select! {
                     () = cancel.cancelled() => return Err(err.into()),
                     () = tokio::time::sleep(backoff.wait()) => {}

@@ -109,6 +109,8 @@ impl Retry {
     async fn after(&mut self, error: String) -> Result<(), Error> {
         error!(error, "could not write to {}, waiting", self.what);
         self.vitals.set_error(error);
+        let failures = &self.vitals.effect_failures;
+        failures.fetch_add(1, Ordering::Relaxed);
         tokio::select! {
             () = self.cancel.cancelled() => Err(Error::Interrupted(self.what)),
             () = tokio::time::sleep(self.backoff.wait()) => Ok(()),

@@ -9,6 +9,10 @@ use model::Partition;
 /// slowly than others is heard of all the time.
 const IDLE_AFTER: Duration = Duration::from_secs(30);
 
+/// How long it is waited for a partition of which the log is known to have more: its broker may
+/// be gone for days.
+const UNREAD_IDLE_AFTER: Duration = Duration::from_secs(300);
+
 /// How often it is looked for idle ones.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -17,17 +21,18 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The one thing about decisions that no event says: where nothing is written, time stands still.
 #[derive(Debug)]
 pub(crate) struct Idleness {
-    started: Instant,
+    /// Until when nothing could come: nothing was read.
+    held: Instant,
     heard: BTreeMap<Partition, Instant>,
-    looked: Instant,
+    looked: Option<Instant>,
 }
 
 impl Idleness {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
-            started: now,
+            held: now,
             heard: BTreeMap::new(),
-            looked: now,
+            looked: None,
         }
     }
 
@@ -41,19 +46,31 @@ impl Idleness {
         }
     }
 
+    /// Notes that nothing is read now.
+    pub(crate) fn hold(&mut self, now: Instant) {
+        self.held = now;
+    }
+
     /// Returns whether it is time to look again, and takes note of it.
     pub(crate) fn is_due(&mut self, now: Instant) -> bool {
-        let is_due = now.duration_since(self.looked) >= LOOK_EVERY;
+        let is_due = self
+            .looked
+            .is_none_or(|looked| now.duration_since(looked) >= LOOK_EVERY);
         if is_due {
-            self.looked = now;
+            self.looked = Some(now);
         }
         is_due
     }
 
-    /// Returns whether nothing has come of a partition for a while.
-    pub(crate) fn is_silent(&self, partition: &Partition, now: Instant) -> bool {
-        let heard = self.heard.get(partition).unwrap_or(&self.started);
-        now.duration_since(*heard) >= IDLE_AFTER
+    /// Returns whether others need not wait for a partition, of which the log has more or not.
+    pub(crate) fn is_idle(&self, partition: &Partition, has_unread: bool, now: Instant) -> bool {
+        let heard = self.heard.get(partition).copied();
+        let since = heard.map_or(self.held, |heard| heard.max(self.held));
+        let patience = match has_unread {
+            true => UNREAD_IDLE_AFTER,
+            false => IDLE_AFTER,
+        };
+        now.duration_since(since) >= patience
     }
 }
 
@@ -62,22 +79,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_partition_is_silent_some_time_after_it_was_heard_of_or_after_the_start() {
+    fn a_partition_is_idle_some_time_after_it_was_heard_of_or_could_have_been() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let (one, other) = (Partition::new("usage", 0), Partition::new("usage", 1));
         let mut idleness = Idleness::new(start);
         idleness.hear(&one, at(20));
-        assert!(!idleness.is_silent(&one, at(49)) && idleness.is_silent(&one, at(50)));
-        assert!(!idleness.is_silent(&other, at(29)) && idleness.is_silent(&other, at(30)));
+        let idle = |idleness: &Idleness, partition, seconds| {
+            idleness.is_idle(partition, false, at(seconds))
+        };
+        assert!(!idle(&idleness, &one, 49) && idle(&idleness, &one, 50));
+        assert!(!idle(&idleness, &other, 29) && idle(&idleness, &other, 30));
+        assert!(!idleness.is_idle(&one, true, at(319)) && idleness.is_idle(&one, true, at(320)));
+        // Nothing was read for long: that says nothing about them.
+        idleness.hold(at(1000));
+        assert!(!idle(&idleness, &one, 1029) && idle(&idleness, &one, 1030));
     }
 
     #[test]
-    fn it_is_looked_for_once_a_second() {
+    fn it_is_looked_for_at_once_and_then_once_a_second() {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         let mut idleness = Idleness::new(start);
-        let due = [500, 1000, 1500, 2000].map(|millis| idleness.is_due(at(millis)));
-        assert_eq!(due, [false, true, false, true]);
+        let due = [0, 500, 1000, 1500, 2000].map(|millis| idleness.is_due(at(millis)));
+        assert_eq!(due, [true, false, true, false, true]);
     }
 }

@@ -1,6 +1,6 @@
 //! What partitions show together: many keys at once, and what has no key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use columns::SnapshotError;
@@ -30,8 +30,9 @@ pub(crate) struct Joint {
 /// Where a partition is.
 #[derive(Clone)]
 struct Place {
-    standpoint: Standpoint,
-    /// Whether nothing has come of it for a while, and nothing is known to come.
+    /// Unknown where only the log is known to have something of it.
+    standpoint: Option<Standpoint>,
+    /// Whether nothing has come of it for a while.
     is_idle: bool,
 }
 
@@ -76,12 +77,25 @@ impl Joint {
     /// Notes how far a partition has come.
     pub(crate) fn note(&mut self, partition: &Partition, standpoint: Standpoint) {
         let place = Place {
-            standpoint,
+            standpoint: Some(standpoint),
             is_idle: false,
         };
         match self.places.get_mut(partition) {
             Some(known) => *known = place,
             None => {
+                self.places.insert(partition.clone(), place);
+            }
+        }
+    }
+
+    /// Waits for these partitions too, though nothing has come of them yet.
+    pub(crate) fn expect(&mut self, unread: &BTreeSet<Partition>) {
+        for partition in unread {
+            if !self.places.contains_key(partition) {
+                let place = Place {
+                    standpoint: None,
+                    is_idle: false,
+                };
                 self.places.insert(partition.clone(), place);
             }
         }
@@ -122,7 +136,8 @@ impl Joint {
 
     /// Returns keys with a baseline, bytes of state, and the lowest watermark.
     pub(crate) fn vitals(&self) -> (usize, usize, Option<Timestamp>) {
-        let standpoints = self.places.values().map(|place| &place.standpoint);
+        let places = self.places.values();
+        let standpoints = places.filter_map(|place| place.standpoint.as_ref());
         let keys = standpoints.clone().map(|at| at.vitals.keys).sum();
         let bytes: usize = standpoints.clone().map(|at| at.vitals.state_bytes).sum();
         let watermark = standpoints.filter_map(|at| at.vitals.watermark).min();
@@ -141,7 +156,14 @@ fn waited_for_until<'a>(
     places: impl Iterator<Item = &'a Place> + Clone,
     bucket: impl Fn(&Standpoint) -> Option<i64>,
 ) -> i64 {
-    let buckets = places.filter_map(|place| Some((bucket(&place.standpoint)?, place.is_idle)));
+    let is_new = |place: &Place| place.standpoint.is_none() && !place.is_idle;
+    if places.clone().any(is_new) {
+        return i64::MIN;
+    }
+    let buckets = places.filter_map(|place| {
+        let standpoint = place.standpoint.as_ref()?;
+        Some((bucket(standpoint)?, place.is_idle))
+    });
     let newest = buckets.clone().map(|(bucket, _)| bucket).max();
     let waits = |(bucket, is_idle): (i64, bool)| match is_idle {
         true => bucket.max(newest.unwrap_or(bucket) - PATIENCE_BUCKETS),

@@ -43,4 +43,4 @@ pub use shown::{LiveTables, ScoreRow};
 pub use snapshots::{Saved, Snapshot, SnapshotFolder};
 pub use stage::Staged;
 pub use stages::{Grouping, Stages};
-pub use vitals::PipelineVitals;
+pub use vitals::{PartitionVitals, PipelineVitals};

@@ -193,9 +193,21 @@ impl Run {
     /// Does what comes first: a batch that was worked on, the end of a commit, or new records;
     /// then what is due. Returns whether that was the last turn.
     async fn turn(&mut self) -> Result<bool, Error> {
+        self.look_for_idle().await?;
         let workers = self.workers.as_mut().ok_or(Error::StageEnded)?;
         let most = ROWS_AHEAD.saturating_mul(self.checkpoint.rows);
         let may_read = workers.has_room() && self.pending_rows < most;
+        let in_work = workers.in_work() as u64;
+        self.vitals
+            .batches_in_work
+            .store(in_work, Ordering::Relaxed);
+        let waiting = self.pending_rows as u64;
+        self.vitals.rows_waiting.store(waiting, Ordering::Relaxed);
+        let limit = &self.vitals.rows_waiting_limit;
+        limit.store(most as u64, Ordering::Relaxed);
+        if !may_read {
+            self.idleness.hold(Instant::now());
+        }
         let mut has_committed = false;
         // Losing any other branch half-way is safe: each future gives all or keeps all.
         let ended = tokio::select! {
@@ -229,7 +241,6 @@ impl Run {
             self.drain().await?;
         }
         self.look_whether_caught_up(ended).await?;
-        self.look_for_idle().await?;
         if self.upkeep.is_due(ended) {
             self.keep_up(ended).await?;
         }
@@ -258,7 +269,7 @@ impl Run {
     /// Takes a batch that was worked on: others are told, and its rows are shown to queries.
     async fn take(&mut self, done: Done) -> Result<(), Error> {
         let workers = self.workers.as_mut().ok_or(Error::StageEnded)?;
-        let (records, bytes) = (done.records, done.bytes);
+        let (records, bytes, watermark) = (done.records, done.bytes, done.watermark());
         let staged = workers.join(done);
         self.vitals.set_stages(workers.vitals());
         let rows = staged.usage_batch.rows();
@@ -283,6 +294,9 @@ impl Run {
         self.record(&staged.alerts).await?;
         let range = staged.usage_batch.range();
         self.idleness.hear(&range.partition, Instant::now());
+        let known_at = (0..rows).map(|row| staged.usage_batch.known_at(row));
+        self.vitals
+            .set_partition(&range.partition, watermark, known_at.max());
         self.pending.insert(range.partition.clone(), range.end);
         self.offsets.insert(range.partition.clone(), range.end);
         self.pending_rows += rows;
@@ -333,11 +347,15 @@ impl Run {
         if !self.idleness.is_due(now) {
             return Ok(());
         }
+        let unread = self.source.unread();
         let is_idle = |partition: &Partition| {
-            self.idleness.is_silent(partition, now) && !self.source.has_unread(partition)
+            self.idleness
+                .is_idle(partition, unread.contains(partition), now)
         };
-        let workers = self.workers.as_mut().ok_or(Error::StageEnded)?;
-        let alerts = workers.joint().set_idle(is_idle);
+        let joint = self.workers.as_mut().ok_or(Error::StageEnded)?.joint();
+        joint.expect(&unread);
+        self.vitals.set_idle(is_idle);
+        let alerts = joint.set_idle(is_idle);
         self.record(&alerts).await
     }
 

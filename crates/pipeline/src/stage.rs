@@ -149,6 +149,17 @@ impl Stage {
         (staged, self.take_shown())
     }
 
+    /// Learns from rows that history has; returns what was found in them then.
+    pub(crate) fn learn(&mut self, usage_batch: &UsageBatch) -> (Vec<Alert>, Shown) {
+        for row in 0..usage_batch.rows() {
+            // What is a repeat history does not have.
+            self.dedup.is_repeat_row(&usage_batch.row(row));
+        }
+        let mut found = self.found();
+        self.detector.observe(usage_batch, &mut found);
+        (found.alerts, self.take_shown())
+    }
+
     /// Judges what is still open, at the end of a backtest.
     pub(crate) fn finish(&mut self) -> (Vec<Alert>, Vec<Anomaly>, Shown) {
         let mut found = self.found();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use codec::Codec;
-use columns::SnapshotError;
+use columns::{SnapshotError, UsageBatch};
 use detector::{Archive, DetectorConfig, KeyDirectory, ScoresWanted, Standing, Usual};
 use model::{Alert, Anomaly, Metric, Partition, Records, Timestamp};
 
@@ -89,6 +89,19 @@ impl Stages {
         let joined = self.joint.take(&partition, &staged.alerts, shown);
         staged.alerts.extend(joined);
         staged
+    }
+
+    /// Learns from rows that history has, those of each partition in the order of their offsets.
+    /// Nobody is told of what is found in them.
+    pub fn learn(&mut self, usage_batch: &UsageBatch) {
+        let partition = usage_batch.range().partition.clone();
+        let (alerts, shown) = self.stage(&partition).learn(usage_batch);
+        self.joint.take(&partition, &alerts, shown);
+    }
+
+    /// Ends learning: what partitions have shown together is over, too.
+    pub fn end_learning(&mut self) {
+        self.joint.finish();
     }
 
     /// Judges what is still open, at the end of a backtest.

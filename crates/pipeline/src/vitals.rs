@@ -1,7 +1,8 @@
 //! How the pipeline is doing, for whoever shows it.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use model::{Partition, Timestamp};
@@ -39,13 +40,69 @@ pub struct PipelineVitals {
     pub snapshot_millis: AtomicU64,
     /// How long nothing was judged because of it, in milliseconds.
     pub snapshot_pause_millis: AtomicU64,
+    /// Batches that are with a thread of the stages.
+    pub batches_in_work: AtomicU64,
+    /// Rows that wait for history.
+    pub rows_waiting: AtomicU64,
+    /// How many rows may wait before no more is read.
+    pub rows_waiting_limit: AtomicU64,
+    /// How long the last commit to history took, in milliseconds.
+    pub commit_millis: AtomicU64,
+    /// Writes to the casebook and the topic of dead letters that failed and were tried again.
+    pub effect_failures: AtomicU64,
+    /// Commits to history that failed and were tried again.
+    pub commit_failures: AtomicU64,
+    partitions: Mutex<BTreeMap<Partition, PartitionVitals>>,
     watermark_millis: AtomicI64,
     checkpoint_millis: AtomicI64,
     last_error: Mutex<Option<String>>,
     unreadable: Mutex<Vec<Partition>>,
 }
 
+/// How one partition is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PartitionVitals {
+    /// The event time up to which everything has been seen, once there is one.
+    pub watermark: Option<Timestamp>,
+    /// The broker's time of the newest record that was handled, if records have one.
+    pub newest_record: Option<Timestamp>,
+    /// Whether others do not wait for it, because nothing comes of it.
+    pub is_idle: bool,
+}
+
 impl PipelineVitals {
+    /// Returns how each partition is doing.
+    pub fn partitions(&self) -> BTreeMap<Partition, PartitionVitals> {
+        self.lock_partitions().clone()
+    }
+
+    /// Takes how far a partition has come.
+    pub(crate) fn set_partition(
+        &self,
+        partition: &Partition,
+        watermark: Option<Timestamp>,
+        newest_record: Option<Timestamp>,
+    ) {
+        let mut partitions = self.lock_partitions();
+        let vitals = partitions.entry(partition.clone()).or_default();
+        vitals.watermark = watermark;
+        vitals.newest_record = vitals.newest_record.max(newest_record);
+        vitals.is_idle = false;
+    }
+
+    /// Takes which partitions are idle.
+    pub(crate) fn set_idle(&self, is_idle: impl Fn(&Partition) -> bool) {
+        for (partition, vitals) in self.lock_partitions().iter_mut() {
+            vitals.is_idle = is_idle(partition);
+        }
+    }
+
+    fn lock_partitions(&self) -> MutexGuard<'_, BTreeMap<Partition, PartitionVitals>> {
+        self.partitions
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     /// Returns the lowest watermark of all partitions, once there is one.
     pub fn watermark(&self) -> Option<Timestamp> {
         known(self.watermark_millis.load(Ordering::Relaxed))

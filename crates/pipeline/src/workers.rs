@@ -38,6 +38,13 @@ pub(crate) struct Done {
     shown: Shown,
 }
 
+impl Done {
+    /// Returns the event time up to which its partition has seen everything.
+    pub(crate) fn watermark(&self) -> Option<Timestamp> {
+        self.shown.standpoint.vitals.watermark
+    }
+}
+
 struct Worker {
     jobs: mpsc::Sender<Job>,
     thread: JoinHandle<Owned>,
@@ -124,6 +131,11 @@ impl Workers {
     /// Returns whether more records may be given: no thread has more than a few batches before it.
     pub(crate) fn has_room(&self) -> bool {
         self.in_work.len() < self.workers.len() * (1 + AHEAD)
+    }
+
+    /// Returns how many batches are with a thread.
+    pub(crate) fn in_work(&self) -> usize {
+        self.in_work.len()
     }
 
     /// Returns whether all that was given has come back.

@@ -79,6 +79,9 @@ fn vitals(now: Timestamp) -> Vitals {
         snapshot_bytes: 4096,
         snapshot_seconds: 0.25,
         snapshot_pause_seconds: 0.02,
+        rows_waiting: 1_200,
+        rows_waiting_limit: 1_000_000,
+        commit_seconds: 0.4,
         unreadable: Vec::new(),
         unpriced: vec![UnpricedModel {
             provider: "openai".to_owned(),
@@ -87,6 +90,7 @@ fn vitals(now: Timestamp) -> Vitals {
             tokens: 1_204_000,
         }],
         last_error: None,
+        ..Vitals::default()
     }
 }
 

@@ -38,4 +38,4 @@ mod state;
 pub use config::ServerConfig;
 pub use error::Error;
 pub use serve::{BoundServer, bind};
-pub use state::{AppState, UnpricedModel, Vitals, VitalsSource};
+pub use state::{AppState, FeedVitals, UnpricedModel, Vitals, VitalsSource};

@@ -1,5 +1,7 @@
 //! What Prometheus scrapes.
 
+use std::sync::atomic::AtomicU64;
+
 use axum::extract::State;
 use axum::response::Response;
 use casebook::{OpenTotals, OutboxCounts};
@@ -11,7 +13,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
 use crate::reply::{Refusal, typed};
-use crate::{AppState, UnpricedModel, Vitals};
+use crate::{AppState, FeedVitals, UnpricedModel, Vitals};
 
 /// The content type of OpenMetrics.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -29,6 +31,7 @@ pub(crate) async fn metrics(State(state): State<AppState>) -> Result<Response, R
     add_outbox(&mut registry, state.casebook.outbox_counts().await?);
     add_unpriced(&mut registry, &vitals.unpriced);
     add_unreadable(&mut registry, &vitals.unreadable);
+    add_feeds(&mut registry, &vitals.partitions);
     add_dead_letters(&mut registry, &state.casebook.dead_letter_counts().await?);
     let mut text = String::new();
     match encode(&mut text, &registry) {
@@ -71,6 +74,17 @@ fn add_vitals(registry: &mut Registry, vitals: &Vitals) {
             "Snapshots that could not be saved, since the start",
             vitals.snapshot_failures,
         ),
+        (
+            "history_failures",
+            "Commits to history that failed and were tried again, since the start",
+            vitals.commit_failures,
+        ),
+        (
+            "casebook_failures",
+            "Writes to the casebook and the topic of dead letters that failed and were tried \
+             again, since the start",
+            vitals.effect_failures,
+        ),
     ];
     for (name, help, value) in counters {
         registry.register(name, help, ConstCounter::new(value));
@@ -111,6 +125,26 @@ fn add_vitals(registry: &mut Registry, vitals: &Vitals) {
             "snapshot_pause_seconds",
             "How long nothing was judged while the state was copied for the last snapshot",
             (vitals.snapshots > 0).then_some(vitals.snapshot_pause_seconds),
+        ),
+        (
+            "batches_in_work",
+            "Batches of records that are decoded and judged now",
+            Some(vitals.batches_in_work as f64),
+        ),
+        (
+            "history_rows_waiting",
+            "Rows that wait for history",
+            Some(vitals.rows_waiting as f64),
+        ),
+        (
+            "history_rows_waiting_limit",
+            "How many rows may wait for history before no more is read",
+            (vitals.rows_waiting_limit > 0).then_some(vitals.rows_waiting_limit as f64),
+        ),
+        (
+            "history_commit_duration_seconds",
+            "How long the last commit to history took",
+            (vitals.history_rows > 0).then_some(vitals.commit_seconds),
         ),
         (
             "lag_records",
@@ -241,4 +275,56 @@ fn add_unreadable(registry: &mut Registry, partitions: &[(String, i32)]) {
         "1 for each partition of whose last hundred records next to none could be read",
         feeds,
     );
+}
+
+/// Adds how each partition is doing; what is unknown of one is left out.
+fn add_feeds(registry: &mut Registry, feeds: &[FeedVitals]) {
+    type Gauges = Family<Vec<(&'static str, String)>, Gauge<f64, AtomicU64>>;
+    let (lag, watermark, newest, idle) = (
+        Gauges::default(),
+        Gauges::default(),
+        Gauges::default(),
+        Gauges::default(),
+    );
+    let seconds = |time: Timestamp| time.millis() as f64 / 1_000.0;
+    for feed in feeds {
+        let names = vec![
+            ("topic", feed.topic.clone()),
+            ("partition", feed.partition.to_string()),
+        ];
+        for (family, value) in [
+            (&lag, feed.lag_records.map(|lag| lag as f64)),
+            (&watermark, feed.watermark.map(seconds)),
+            (&newest, feed.newest_record.map(seconds)),
+            (&idle, Some(f64::from(u8::from(feed.is_idle)))),
+        ] {
+            if let Some(value) = value {
+                family.get_or_create(&names).set(value);
+            }
+        }
+    }
+    for (name, help, family) in [
+        (
+            "feed_lag_records",
+            "Records of the partition that were not read yet",
+            lag,
+        ),
+        (
+            "feed_watermark_timestamp_seconds",
+            "The event time up to which everything of the partition has been seen",
+            watermark,
+        ),
+        (
+            "feed_newest_record_timestamp_seconds",
+            "The broker's time of the newest record of the partition that was handled",
+            newest,
+        ),
+        (
+            "feed_idle",
+            "Whether nothing comes of the partition, so that others do not wait for it",
+            idle,
+        ),
+    ] {
+        registry.register(name, help, family);
+    }
 }

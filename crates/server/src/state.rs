@@ -50,8 +50,40 @@ pub struct Vitals {
     pub unpriced: Vec<UnpricedModel>,
     /// Topic and partition of what next to nothing can be read of.
     pub unreadable: Vec<(String, i32)>,
+    /// Batches that are decoded and judged at this moment.
+    pub batches_in_work: u64,
+    /// Rows that wait for history, and how many may before no more is read.
+    pub rows_waiting: u64,
+    /// How many rows may wait for history.
+    pub rows_waiting_limit: u64,
+    /// How long the last commit to history took.
+    pub commit_seconds: f64,
+    /// Commits to history that failed and were tried again, since the start.
+    pub commit_failures: u64,
+    /// Writes to the casebook and the topic of dead letters that failed and were tried again, since
+    /// the start.
+    pub effect_failures: u64,
+    /// How each partition is doing.
+    pub partitions: Vec<FeedVitals>,
     /// The last thing that went wrong, kept until something else does.
     pub last_error: Option<String>,
+}
+
+/// How one partition is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FeedVitals {
+    /// The topic.
+    pub topic: String,
+    /// The number of the partition.
+    pub partition: i32,
+    /// Records that were not read yet; `None` while unknown.
+    pub lag_records: Option<u64>,
+    /// The event time up to which everything has been seen.
+    pub watermark: Option<Timestamp>,
+    /// The broker's time of the newest record that was handled.
+    pub newest_record: Option<Timestamp>,
+    /// Whether nothing comes of it.
+    pub is_idle: bool,
 }
 
 /// A model whose usage has no cost, because no price is known.

@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Accept(AcceptArgs),
     /// Erase a key's or a person's rows from the usage history, old versions too.
     Erase(EraseArgs),
+    /// Learn baselines from the usage history, where there is no snapshot of them.
+    Backfill(BackfillArgs),
     /// List alerts.
     Alerts(ListArgs),
     /// Say why an alert was raised, with a plot.
@@ -140,6 +142,19 @@ pub(crate) struct BacktestArgs {
     /// JSON lines.
     #[arg(long, value_name = "OUT")]
     pub(crate) keys: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The service must not run meanwhile. Nobody is told of what is found in old usage. `run` goes on from
+the snapshot that this writes, and reads from Kafka only what the history does not have yet.
+
+Example:
+  spikewatch --config spikewatch.toml backfill")]
+pub(crate) struct BackfillArgs {
+    /// Make a snapshot although there is one.
+    #[arg(long)]
+    pub(crate) replace: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,13 +4,22 @@ use std::sync::Arc;
 
 use casebook::Casebook;
 use columns::{Table, TableSource};
-use history::{Lake, SocketTable};
+use history::{Lake, QueryLimits, SocketTable};
 
 use crate::casebook_tables::CasebookTable;
 use crate::config::Config;
 
 /// Opens what a query may see.
 pub(crate) fn open(config: &Config, casebook: &Casebook) -> anyhow::Result<Lake> {
+    with_limits(config, casebook, config.sql.limits())
+}
+
+/// Opens the same for questions of the program's own.
+pub(crate) fn with_limits(
+    config: &Config,
+    casebook: &Casebook,
+    limits: QueryLimits,
+) -> anyhow::Result<Lake> {
     let live = Arc::new(SocketTable::usage(config.live_socket()));
     let kept = Table::KEPT.map(|table| {
         Arc::new(CasebookTable {
@@ -28,6 +37,6 @@ pub(crate) fn open(config: &Config, casebook: &Casebook) -> anyhow::Result<Lake>
         cluster,
         live,
         tables,
-        config.sql.limits(),
+        limits,
     )?)
 }

@@ -57,6 +57,7 @@ async fn run(cli: Cli) -> anyhow::Result<std::process::ExitCode> {
         Command::Poll(args) => commands::poll::run(config, args).await,
         Command::Check(args) => commands::check::run(config, args).await,
         Command::Backtest(args) => commands::backtest::run(config, args).await,
+        Command::Backfill(args) => commands::backfill::run(config, args).await,
         Command::Decode(args) => commands::decode::run(config, args),
         Command::Simulate(args) => commands::simulate::run(args),
         Command::Evaluate(args) => commands::evaluate::run(args),

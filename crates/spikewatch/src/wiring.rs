@@ -1,5 +1,6 @@
 //! Plugging the rooms of the house together.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,13 +12,13 @@ use codec::{Codec, FingerprintSecret, Unpriced};
 use columns::LiveRows;
 use detector::{KeyDirectory, ScoresWanted};
 use history::{History, LiveSocket};
-use ingest::{KafkaSink, KafkaSource, Poller, SchemaRegistry, StopAt, WithSchemas};
-use model::{AlertChannel, EventSource, Inventory, SystemClock, Timestamp};
+use ingest::{KafkaSink, KafkaSource, Lag, Poller, SchemaRegistry, StopAt, WithSchemas};
+use model::{AlertChannel, EventSource, Inventory, Partition, SystemClock, Timestamp};
 use pipeline::{
     CheckpointConfig, DeadLetterTopic, Deliverer, Grouping, LiveTables, OnAlerts, Pipeline,
     PipelineVitals, PoisonFile, Stages,
 };
-use server::{AppState, UnpricedModel, Vitals, VitalsSource};
+use server::{AppState, FeedVitals, UnpricedModel, Vitals, VitalsSource};
 use tracing::warn;
 
 use crate::config::{self, Config, ConfigError};
@@ -182,7 +183,7 @@ pub(crate) async fn existing_casebook(config: &Config) -> anyhow::Result<Caseboo
 }
 
 /// Reads the inventory file, keeps keys out of it as out of events, and puts it into the casebook.
-async fn load_inventory(
+pub(crate) async fn load_inventory(
     config: &Config,
     secret: &FingerprintSecret,
     casebook: &Casebook,
@@ -225,7 +226,7 @@ pub(crate) fn fingerprint_secret(path: &Path) -> anyhow::Result<FingerprintSecre
 /// The pipeline's vitals as the pages want them.
 struct AppVitals {
     vitals: Arc<PipelineVitals>,
-    lag: Arc<AtomicU64>,
+    lag: Lag,
     /// Knows what had no price.
     codec: Codec,
     started: Instant,
@@ -234,7 +235,7 @@ struct AppVitals {
 }
 
 impl AppVitals {
-    fn new(vitals: Arc<PipelineVitals>, lag: Arc<AtomicU64>, codec: Codec) -> Self {
+    fn new(vitals: Arc<PipelineVitals>, lag: Lag, codec: Codec) -> Self {
         let started = Instant::now();
         let rate = std::sync::Mutex::new((started, 0, 0.0));
         Self {
@@ -245,6 +246,24 @@ impl AppVitals {
             started_at: process::now(),
             rate,
         }
+    }
+
+    /// Returns how each partition is doing, those too of which nothing has come yet.
+    fn feeds(&self) -> Vec<FeedVitals> {
+        let (lags, known) = (self.lag.by_partition(), self.vitals.partitions());
+        let all: BTreeSet<&Partition> = lags.keys().chain(known.keys()).collect();
+        let feed = |partition: &Partition| {
+            let vitals = known.get(partition).copied().unwrap_or_default();
+            FeedVitals {
+                topic: partition.topic.to_string(),
+                partition: partition.number,
+                lag_records: lags.get(partition).copied(),
+                watermark: vitals.watermark,
+                newest_record: vitals.newest_record,
+                is_idle: vitals.is_idle,
+            }
+        };
+        all.into_iter().map(feed).collect()
     }
 
     /// Returns records a second over at least the last second.
@@ -282,7 +301,7 @@ impl VitalsSource for AppVitals {
             duplicates: count(&self.vitals.duplicates),
             alerts: count(&self.vitals.alerts),
             keys_tracked: count(&self.vitals.keys),
-            lag_records: Some(self.lag.load(Ordering::Relaxed)),
+            lag_records: Some(self.lag.total()),
             watermark: self.vitals.watermark(),
             caught_up: self.vitals.caught_up.load(Ordering::Relaxed),
             last_checkpoint: self.vitals.last_checkpoint(),
@@ -300,6 +319,13 @@ impl VitalsSource for AppVitals {
                 .into_iter()
                 .map(|partition| (partition.topic.to_string(), partition.number))
                 .collect(),
+            batches_in_work: count(&self.vitals.batches_in_work),
+            rows_waiting: count(&self.vitals.rows_waiting),
+            rows_waiting_limit: count(&self.vitals.rows_waiting_limit),
+            commit_seconds: count(&self.vitals.commit_millis) as f64 / 1e3,
+            commit_failures: count(&self.vitals.commit_failures),
+            effect_failures: count(&self.vitals.effect_failures),
+            partitions: self.feeds(),
             last_error: self.vitals.last_error(),
         }
     }

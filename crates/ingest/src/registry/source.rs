@@ -1,5 +1,7 @@
 //! A source whose batches have their schemas at hand.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use model::{EventSource, OffsetRange, Partition, Records, SourceError};
 use tokio::task::JoinHandle;
@@ -63,11 +65,10 @@ impl<S: EventSource> EventSource for WithSchemas<S> {
         self.waiting.is_none() && self.inner.caught_up()
     }
 
-    fn has_unread(&self, partition: &Partition) -> bool {
-        let waiting = self
-            .waiting
-            .as_ref()
-            .map(|(records, _)| records.partition());
-        waiting == Some(partition) || self.inner.has_unread(partition)
+    fn unread(&self) -> BTreeSet<Partition> {
+        let mut unread = self.inner.unread();
+        let waiting = self.waiting.as_ref();
+        unread.extend(waiting.map(|(records, _)| records.partition().clone()));
+        unread
     }
 }

@@ -1,6 +1,6 @@
 //! In-memory doubles of the doors, for tests.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -51,9 +51,9 @@ impl EventSource for MemorySource {
         self.batches.is_empty()
     }
 
-    fn has_unread(&self, partition: &Partition) -> bool {
-        let mut batches = self.batches.iter();
-        batches.any(|records| records.partition() == partition)
+    fn unread(&self) -> BTreeSet<Partition> {
+        let batches = self.batches.iter();
+        batches.map(|records| records.partition().clone()).collect()
     }
 }
 

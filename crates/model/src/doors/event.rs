@@ -1,5 +1,7 @@
 //! Where records come from, where rows and rejected records go.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
 use crate::{DeadLetter, OffsetRange, Partition, Position, Records, UsageRow};
@@ -35,9 +37,9 @@ pub trait EventSource: Send {
     /// Returns whether everything that was in the log at start has been returned.
     fn caught_up(&self) -> bool;
 
-    /// Returns whether a partition is known to have records that were not read yet, as of a few
+    /// Returns the partitions that are known to have records that were not read yet, as of a few
     /// seconds ago.
-    fn has_unread(&self, partition: &Partition) -> bool;
+    fn unread(&self) -> BTreeSet<Partition>;
 }
 
 /// Takes decoded rows and dead letters one by one, borrowed from the payload.

@@ -157,6 +157,17 @@ async fn metrics_are_open_metrics() {
         "spikewatch_dead_letters_total 7",
         "spikewatch_keys_tracked 42.0",
         "spikewatch_lag_records 5.0",
+        "spikewatch_batches_in_work 2.0",
+        "spikewatch_history_rows_waiting 1500.0",
+        "spikewatch_history_rows_waiting_limit 1000000.0",
+        "spikewatch_history_commit_duration_seconds 0.5",
+        "spikewatch_history_failures_total 4",
+        "spikewatch_casebook_failures_total 1",
+        r#"spikewatch_feed_lag_records{topic="usage",partition="0"} 5.0"#,
+        r#"spikewatch_feed_watermark_timestamp_seconds{topic="usage",partition="0"} 1777896000.0"#,
+        r#"spikewatch_feed_newest_record_timestamp_seconds{topic="usage",partition="0"} 1777896000.0"#,
+        r#"spikewatch_feed_idle{topic="usage",partition="0"} 0.0"#,
+        r#"spikewatch_feed_idle{topic="usage",partition="1"} 1.0"#,
         "spikewatch_watermark_timestamp_seconds 1777896000.0",
         "spikewatch_caught_up 1.0",
         "spikewatch_incidents_open 1.0",
@@ -166,6 +177,11 @@ async fn metrics_are_open_metrics() {
         let found = answer.body.lines().any(|line| line == expected);
         assert!(found, "{expected}\n{}", answer.body);
     }
+    let unknown = r#"spikewatch_feed_lag_records{topic="usage",partition="1"}"#;
+    assert!(
+        !answer.body.contains(unknown),
+        "what is unknown is left out"
+    );
     // What has no price is counted by model, and said on the first page.
     let unpriced = Vitals {
         unpriced: vec![UnpricedModel {

@@ -4,7 +4,7 @@ use model::{
     Alert, AlertId, Contributor, Detector, Entity, EntityLevel, Evidence, IncidentId, Metric,
     Nanos, SeriesPoint, Severity, Timestamp,
 };
-use server::Vitals;
+use server::{FeedVitals, Vitals};
 
 /// 2026-05-04T12:00:00Z.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_777_896_000_000);
@@ -32,6 +32,28 @@ pub(crate) fn vitals() -> Vitals {
         snapshot_pause_seconds: 0.02,
         unpriced: Vec::new(),
         unreadable: Vec::new(),
+        batches_in_work: 2,
+        rows_waiting: 1_500,
+        rows_waiting_limit: 1_000_000,
+        commit_seconds: 0.5,
+        commit_failures: 4,
+        effect_failures: 1,
+        partitions: vec![
+            FeedVitals {
+                topic: "usage".to_owned(),
+                partition: 0,
+                lag_records: Some(5),
+                watermark: Some(START),
+                newest_record: Some(START),
+                is_idle: false,
+            },
+            FeedVitals {
+                topic: "usage".to_owned(),
+                partition: 1,
+                is_idle: true,
+                ..FeedVitals::default()
+            },
+        ],
         last_error: None,
     }
 }

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use columns::arrow::array::RecordBatch;
 use columns::arrow::array::cast::AsArray;
 use columns::arrow::array::types::{Int32Type, Int64Type};
-use columns::arrow::array::RecordBatch;
 use columns::{HistoryReader, HistoryWriter, UsageBatch};
 use detector::KeyDirectory;
 use history::{History, Lake, QueryLimits};
@@ -57,21 +57,28 @@ pub(crate) async fn run(file: Option<&Path>, args: BackfillArgs) -> anyhow::Resu
     let detector = config.detector.clone();
     let mut stages = Stages::new(codec, detector, directory, Grouping::ByPartition);
 
-    let slices = Slice::all(&lake).await.context("ask the history what it has")?;
+    let slices = Slice::all(&lake)
+        .await
+        .context("ask the history what it has")?;
     let mut offsets = BTreeMap::new();
     for slice in &slices {
         let next = history.next_offset(&slice.partition).await?;
         offsets.insert(slice.partition.clone(), next.unwrap_or_default());
     }
     if slices.is_empty() {
-        eprintln!("the history has no rows: there is nothing to learn from");
-        casebook.close().await;
-        return Ok(ExitCode::SUCCESS);
+        bail!(
+            "there is no usage in \"{}\" to learn from",
+            config.history_url()
+        );
     }
     let mut progress = Progress::new(slices.iter().map(|slice| slice.rows).sum());
     for slice in &slices {
         let end = offsets.get(&slice.partition).copied().unwrap_or_default();
-        for batch in lake.query(&slice.statement(end)).await.context("read the history")? {
+        for batch in lake
+            .query(&slice.statement(end))
+            .await
+            .context("read the history")?
+        {
             let range = range_of(&slice.partition, &batch);
             progress.note(batch.num_rows());
             stages.learn(&UsageBatch::of_columns(&batch, range)?);
@@ -80,7 +87,10 @@ pub(crate) async fn run(file: Option<&Path>, args: BackfillArgs) -> anyhow::Resu
     progress.end();
     stages.end_learning();
     let (keys, ..) = stages.vitals();
-    let saved = snapshots.folder.save(&mut stages, &offsets).context("save the snapshot")?;
+    let saved = snapshots
+        .folder
+        .save(&mut stages, &offsets)
+        .context("save the snapshot")?;
     casebook.close().await;
     println!(
         "{} rows of {} partitions learned, {keys} keys have a baseline; snapshot {} has it \
@@ -112,14 +122,19 @@ impl Slice {
         let mut slices: Vec<Self> = Vec::new();
         for batch in lake.query(&statement).await? {
             let (topics, numbers) = (batch.column(0), batch.column(1));
-            let (topics, numbers) = (topics.as_string::<i32>(), numbers.as_primitive::<Int32Type>());
+            let (topics, numbers) = (
+                topics.as_string::<i32>(),
+                numbers.as_primitive::<Int32Type>(),
+            );
             let hours = batch.column(2).as_primitive::<Int64Type>();
             let counts = batch.column(3).as_primitive::<Int64Type>();
             for at in 0..batch.num_rows() {
                 let partition = Partition::new(topics.value(at), numbers.value(at));
                 let (hour, rows) = (hours.value(at), counts.value(at));
                 match slices.last_mut() {
-                    Some(slice) if slice.partition == partition && slice.rows + rows <= ROWS_AT_ONCE => {
+                    Some(slice)
+                        if slice.partition == partition && slice.rows + rows <= ROWS_AT_ONCE =>
+                    {
                         slice.until = hour + 1;
                         slice.rows += rows;
                     }
@@ -170,12 +185,19 @@ struct Progress {
 impl Progress {
     fn new(all: i64) -> Self {
         let shown = std::io::stderr().is_terminal().then(Instant::now);
-        Self { all, done: 0, shown }
+        Self {
+            all,
+            done: 0,
+            shown,
+        }
     }
 
     fn note(&mut self, rows: usize) {
         self.done += rows;
-        if let Some(shown) = self.shown.filter(|shown| shown.elapsed().as_millis() >= 200) {
+        if let Some(shown) = self
+            .shown
+            .filter(|shown| shown.elapsed().as_millis() >= 200)
+        {
             let share = self.done as f64 / self.all.max(1) as f64 * 100.0;
             eprint!("\r{} of {} rows, {share:.0} % ", self.done, self.all);
             self.shown = Some(shown + shown.elapsed());

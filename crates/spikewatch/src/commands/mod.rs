@@ -2,6 +2,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod act;
+pub(crate) mod backfill;
 pub(crate) mod backtest;
 pub(crate) mod cases;
 pub(crate) mod check;

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test may fail it")]
 
 mod all_readers;
+mod backfill;
 mod check;
 #[cfg(feature = "ballista")]
 mod cluster;

@@ -32,6 +32,7 @@ mod record;
 mod secret;
 mod texts;
 mod time;
+mod trouble;
 
 pub use action::{Action, ActionState, AuditEntry, KeyStatus, Rung};
 pub use alert::{Alert, Contributor, Evidence, SeriesPoint};
@@ -53,3 +54,4 @@ pub use record::{Headers, OffsetRange, Partition, Position, Record, Records};
 pub use secret::Secret;
 pub use texts::Texts;
 pub use time::{TimeError, Timestamp, Window};
+pub use trouble::{SelfAlert, Trouble};

@@ -67,7 +67,10 @@ async fn commit(
             gaps_accepted: gaps_accepted.clone(),
         };
         match history.commit(commit).await {
-            Ok(receipt) => return Ok(receipt),
+            Ok(receipt) => {
+                vitals.history_fails.store(false, Ordering::Relaxed);
+                return Ok(receipt);
+            }
             Err(columns::Error::Gap {
                 partition,
                 stored,
@@ -87,6 +90,7 @@ async fn commit(
                 error!(error = %err, "could not commit to history, waiting");
                 vitals.set_error(err.to_string());
                 vitals.commit_failures.fetch_add(1, Ordering::Relaxed);
+                vitals.history_fails.store(true, Ordering::Relaxed);
                 tokio::select! {
                     () = cancel.cancelled() => return Err(err.into()),
                     () = tokio::time::sleep(backoff.wait()) => {}

@@ -33,6 +33,7 @@ impl Effects {
         while let Err(error) = self.try_put_dead_letters(dead_letters).await {
             retry.after(error).await?;
         }
+        self.note_success();
         Ok(())
     }
 
@@ -64,6 +65,7 @@ impl Effects {
         while let Err(error) = self.casebook.observe_keys(sightings).await {
             retry.after(error.chain()).await?;
         }
+        self.note_success();
         Ok(())
     }
 
@@ -80,10 +82,15 @@ impl Effects {
                 Err(error) => retry.after(error.chain()).await?,
             }
         };
+        self.note_success();
         let new = u64::from(recorded.new);
         self.vitals.alerts.fetch_add(new, Ordering::Relaxed);
         (self.on_alerts)(&recorded.applied);
         Ok(new)
+    }
+
+    fn note_success(&self) {
+        self.vitals.casebook_fails.store(false, Ordering::Relaxed);
     }
 
     fn retry(&self, what: &'static str) -> Retry {
@@ -111,6 +118,7 @@ impl Retry {
         self.vitals.set_error(error);
         let failures = &self.vitals.effect_failures;
         failures.fetch_add(1, Ordering::Relaxed);
+        self.vitals.casebook_fails.store(true, Ordering::Relaxed);
         tokio::select! {
             () = self.cancel.cancelled() => Err(Error::Interrupted(self.what)),
             () = tokio::time::sleep(self.backoff.wait()) => Ok(()),

@@ -32,6 +32,7 @@ mod stage;
 mod stages;
 mod upkeep;
 mod vitals;
+mod watch;
 mod workers;
 
 pub use deliver::Deliverer;
@@ -44,3 +45,4 @@ pub use snapshots::{Saved, Snapshot, SnapshotFolder};
 pub use stage::Staged;
 pub use stages::{Grouping, Stages};
 pub use vitals::{PartitionVitals, PipelineVitals};
+pub use watch::Watch;

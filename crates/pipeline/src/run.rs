@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use casebook::Casebook;
 use columns::{CommitReceipt, HistoryWriter, LiveRows};
-use model::{Alert, Clock, EventSource, OffsetRange, Partition, RecordSink};
+use model::{Alert, Clock, EventSource, OffsetRange, Partition, Reason, RecordSink};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -289,6 +289,11 @@ impl Run {
         }
         self.feeds.note(&staged, records, self.clock.as_ref());
         self.vitals.set_unreadable(self.feeds.unreadable());
+        let crashed = staged.dead_letters.iter();
+        let crashed = crashed
+            .filter(|letter| letter.reason == Reason::Crash)
+            .count() as u64;
+        self.vitals.crashes.fetch_add(crashed, Ordering::Relaxed);
         self.effects.put_dead_letters(&staged.dead_letters).await?;
         self.effects.observe_keys(&staged.sightings).await?;
         self.record(&staged.alerts).await?;

@@ -52,6 +52,14 @@ pub struct PipelineVitals {
     pub effect_failures: AtomicU64,
     /// Commits to history that failed and were tried again.
     pub commit_failures: AtomicU64,
+    /// Whether the last commit to history failed.
+    pub history_fails: AtomicBool,
+    /// Whether the last write to the casebook or the topic of dead letters failed.
+    pub casebook_fails: AtomicBool,
+    /// Whether the last snapshot could not be saved.
+    pub snapshots_fail: AtomicBool,
+    /// Records that a stage crashed at.
+    pub crashes: AtomicU64,
     partitions: Mutex<BTreeMap<Partition, PartitionVitals>>,
     watermark_millis: AtomicI64,
     checkpoint_millis: AtomicI64,
@@ -154,6 +162,7 @@ impl PipelineVitals {
         self.snapshots.fetch_add(1, Ordering::Relaxed);
         self.snapshot_bytes.store(bytes, Ordering::Relaxed);
         self.snapshot_millis.store(millis, Ordering::Relaxed);
+        self.snapshots_fail.store(false, Ordering::Relaxed);
     }
 
     pub(crate) fn set_snapshot_pause(&self, pause: Duration) {
@@ -163,6 +172,7 @@ impl PipelineVitals {
 
     pub(crate) fn set_snapshot_failed(&self) {
         self.snapshot_failures.fetch_add(1, Ordering::Relaxed);
+        self.snapshots_fail.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn set_error(&self, error: String) {

@@ -16,7 +16,7 @@ use ingest::{KafkaSink, KafkaSource, Lag, Poller, SchemaRegistry, StopAt, WithSc
 use model::{AlertChannel, EventSource, Inventory, Partition, SystemClock, Timestamp};
 use pipeline::{
     CheckpointConfig, DeadLetterTopic, Deliverer, Grouping, LiveTables, OnAlerts, Pipeline,
-    PipelineVitals, PoisonFile, Stages,
+    PipelineVitals, PoisonFile, Stages, Watch,
 };
 use server::{AppState, FeedVitals, UnpricedModel, Vitals, VitalsSource};
 use tracing::warn;
@@ -30,6 +30,7 @@ pub(crate) struct Service {
     pub(crate) pipeline: Pipeline,
     pub(crate) pollers: Vec<Poller>,
     pub(crate) deliverer: Deliverer,
+    pub(crate) watch: Watch,
     pub(crate) casebook: Casebook,
     pub(crate) vitals: Arc<PipelineVitals>,
     pub(crate) app_state: AppState,
@@ -127,6 +128,7 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
         clock: clock.clone(),
         on_alerts: choices.on_alerts,
     };
+    let watch = Watch::new(vitals.clone(), channels.clone(), clock.clone());
     let deliverer = Deliverer {
         casebook: casebook.clone(),
         channels,
@@ -142,6 +144,7 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
         pipeline,
         pollers,
         deliverer,
+        watch,
         casebook,
         vitals,
         app_state,

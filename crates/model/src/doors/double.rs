@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Action, ActionId, AuditEntry, DeadLetter, Entity, KeyStatus, Notice, OffsetRange, Partition,
-    Position, Records, Rung, Timestamp, UsageRow,
+    Position, Records, Rung, SelfAlert, Timestamp, UsageRow,
 };
 
 /// A clock that stands where it was put.
@@ -104,8 +104,31 @@ impl RecordSink for MemoryRecordSink {
 pub struct MemoryChannel {
     /// What was delivered.
     pub delivered: Mutex<Vec<Notice>>,
+    /// What was told of Spikewatch itself.
+    pub told: Mutex<Vec<SelfAlert>>,
     /// How many more deliveries fail transiently.
     pub failures_left: Mutex<u32>,
+}
+
+impl MemoryChannel {
+    fn fail_as_told(&self) -> Result<(), DeliveryError> {
+        let mut failures_left = self.failures_left.lock().expect("no holder panics");
+        let Some(left) = failures_left.checked_sub(1) else {
+            return Ok(());
+        };
+        *failures_left = left;
+        Err(DeliveryError {
+            message: "told to fail".to_owned(),
+            transient: true,
+            retry_after: None,
+        })
+    }
+}
+
+fn kept() -> Receipt {
+    Receipt {
+        answer: "kept".to_owned(),
+    }
 }
 
 #[async_trait]
@@ -115,23 +138,17 @@ impl AlertChannel for MemoryChannel {
     }
 
     async fn deliver(&self, notice: &Notice) -> Result<Receipt, DeliveryError> {
-        let mut failures_left = self.failures_left.lock().expect("no holder panics");
-        if *failures_left > 0 {
-            *failures_left -= 1;
-            let message = "told to fail".to_owned();
-            return Err(DeliveryError {
-                message,
-                transient: true,
-                retry_after: None,
-            });
-        }
-        self.delivered
-            .lock()
-            .expect("no holder panics")
-            .push(notice.clone());
-        Ok(Receipt {
-            answer: "kept".to_owned(),
-        })
+        self.fail_as_told()?;
+        let mut delivered = self.delivered.lock().expect("no holder panics");
+        delivered.push(notice.clone());
+        Ok(kept())
+    }
+
+    async fn tell(&self, alert: &SelfAlert) -> Result<Receipt, DeliveryError> {
+        self.fail_as_told()?;
+        let mut told = self.told.lock().expect("no holder panics");
+        told.push(alert.clone());
+        Ok(kept())
     }
 
     async fn probe(&self) -> Result<(), DeliveryError> {

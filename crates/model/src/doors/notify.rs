@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::Notice;
+use crate::{Notice, SelfAlert};
 
 /// The proof of a delivery, as far as the channel gives one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,12 @@ pub trait AlertChannel: Send + Sync {
     /// # Errors
     /// When the other side did not take it, or did not say.
     async fn deliver(&self, notice: &Notice) -> Result<Receipt, DeliveryError>;
+
+    /// Tells once that Spikewatch itself is not well, or is again.
+    ///
+    /// # Errors
+    /// When the other side did not take it, or did not say.
+    async fn tell(&self, alert: &SelfAlert) -> Result<Receipt, DeliveryError>;
 
     /// Reaches the other side without telling anybody anything, for `spikewatch check`.
     ///

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, TlsParameters};
-use model::{AlertChannel, DeliveryError, Notice, Receipt};
+use model::{AlertChannel, DeliveryError, Notice, Receipt, SelfAlert};
 use tracing::warn;
 
 use super::session::{Encryption, Failure, Session, Taken};
@@ -175,9 +175,31 @@ impl AlertChannel for EmailChannel {
     /// repeat after a lost answer can be seen for what it is.
     async fn deliver(&self, notice: &Notice) -> Result<Receipt, DeliveryError> {
         let message = message::build(notice, &self.from, &self.to)?.formatted();
+        self.send(&message).await
+    }
+
+    async fn tell(&self, alert: &SelfAlert) -> Result<Receipt, DeliveryError> {
+        let message = message::of_self_alert(alert, &self.from, &self.to)?;
+        self.send(&message.formatted()).await
+    }
+
+    async fn probe(&self) -> Result<(), DeliveryError> {
         let conversation = async {
             let mut session = self.open().await?;
-            let taken = session.send(&self.from, &self.to, &message).await?;
+            session.ask().await?;
+            Ok(session)
+        };
+        self.within(conversation).await?.close().await;
+        Ok(())
+    }
+}
+
+impl EmailChannel {
+    /// Sends a message once to everybody.
+    async fn send(&self, message: &[u8]) -> Result<Receipt, DeliveryError> {
+        let conversation = async {
+            let mut session = self.open().await?;
+            let taken = session.send(&self.from, &self.to, message).await?;
             Ok((session, taken))
         };
         let (session, Taken { answer, refused }) = self.within(conversation).await?;
@@ -193,16 +215,6 @@ impl AlertChannel for EmailChannel {
         Ok(Receipt {
             answer: self.told(&format!("{answer}; not accepted: {refused}")),
         })
-    }
-
-    async fn probe(&self) -> Result<(), DeliveryError> {
-        let conversation = async {
-            let mut session = self.open().await?;
-            session.ask().await?;
-            Ok(session)
-        };
-        self.within(conversation).await?.close().await;
-        Ok(())
     }
 }
 

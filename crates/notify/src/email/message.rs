@@ -3,7 +3,7 @@
 use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::{Message, message::MessageBuilder};
-use model::{DeliveryError, Notice, Severity};
+use model::{DeliveryError, Notice, SelfAlert, Severity};
 
 use super::{html::html_part, plain::text_part};
 use crate::summary::Summary;
@@ -82,19 +82,57 @@ pub(crate) fn build(
     smallest.ok_or_else(|| permanent("build", &"no size was tried"))
 }
 
-fn addressed(notice: &Notice, from: &Mailbox, to: &[Mailbox]) -> MessageBuilder {
-    let id = id_word(notice.incident.incident_id.as_str());
-    let message_id = |sequence: u32| format!("<incident.{id}.{sequence}@spikewatch>");
-    let mut builder = Message::builder()
+/// Builds the message that Spikewatch itself is not well, or is again.
+pub(crate) fn of_self_alert(
+    alert: &SelfAlert,
+    from: &Mailbox,
+    to: &[Mailbox],
+) -> Result<Message, DeliveryError> {
+    let began = SelfAlert {
+        ended: None,
+        ..alert.clone()
+    };
+    let message_id = |alert: &SelfAlert| {
+        let id = id_word(&alert.idempotency_key());
+        format!("<{id}@spikewatch>")
+    };
+    let mut builder = envelope(message_id(alert), from, to);
+    if alert.ended.is_some() {
+        let first = message_id(&began);
+        builder = builder.in_reply_to(first.clone()).references(first);
+    } else {
+        builder = builder.header(Importance("high".to_owned()));
+    }
+    let paragraphs = alert
+        .paragraphs()
+        .into_iter()
+        .map(|words| clean(&words, 1_000));
+    let text = paragraphs.collect::<Vec<_>>().join("\n\n");
+    // The same subject for the end, so that mail programs thread them.
+    let subject = format!("[Spikewatch] {}", clean(&began.title(), 120));
+    builder
+        .subject(subject)
+        .singlepart(SinglePart::plain(format!("{text}\n")))
+        .map_err(|err| permanent("build", &err))
+}
+
+/// Begins a message by a robot, which no robot is to answer.
+fn envelope(message_id: String, from: &Mailbox, to: &[Mailbox]) -> MessageBuilder {
+    let builder = Message::builder()
         .from(from.clone())
-        .message_id(Some(message_id(notice.sequence)))
+        .message_id(Some(message_id))
         .date_now()
         .header(ListId("Spikewatch alerts <alerts.spikewatch>".to_owned()))
         .header(AutoSubmitted("auto-generated".to_owned()))
         .header(SuppressReplies("All".to_owned()));
-    for mailbox in to {
-        builder = builder.to(mailbox.clone());
-    }
+    let to = to.iter().cloned();
+    to.fold(builder, MessageBuilder::to)
+}
+
+fn addressed(notice: &Notice, from: &Mailbox, to: &[Mailbox]) -> MessageBuilder {
+    let id = id_word(notice.incident.incident_id.as_str());
+    let message_id = |sequence: u32| format!("<incident.{id}.{sequence}@spikewatch>");
+    let mut builder = envelope(message_id(notice.sequence), from, to);
     if notice.sequence > 0 {
         builder = builder.in_reply_to(message_id(0)).references(message_id(0));
     }

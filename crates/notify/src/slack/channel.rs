@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{AlertChannel, DeliveryError, Notice, Receipt};
+use model::{AlertChannel, DeliveryError, Notice, Receipt, SelfAlert};
 use reqwest::StatusCode;
 use serde_json::json;
 use tokio::time::Instant;
@@ -82,6 +82,18 @@ impl SlackChannel {
         *next_slot = (*next_slot).max(Instant::now() + pause);
     }
 
+    /// Posts a message once, when it is its turn.
+    async fn send(&self, message: &SlackMessage) -> Result<Receipt, DeliveryError> {
+        self.wait_for_slot().await?;
+        let answer = self.post(message.body()).await?;
+        if answer.status == StatusCode::OK && answer.words == "ok" {
+            return Ok(Receipt {
+                answer: "200 ok".to_owned(),
+            });
+        }
+        Err(self.refused(&answer))
+    }
+
     async fn post(&self, body: &serde_json::Value) -> Result<Answer, DeliveryError> {
         self.client.post(body).await.map_err(|err| {
             let what = if err.is_timeout() {
@@ -124,15 +136,11 @@ impl AlertChannel for SlackChannel {
     }
 
     async fn deliver(&self, notice: &Notice) -> Result<Receipt, DeliveryError> {
-        self.wait_for_slot().await?;
-        let message = SlackMessage::render(notice);
-        let answer = self.post(message.body()).await?;
-        if answer.status == StatusCode::OK && answer.words == "ok" {
-            return Ok(Receipt {
-                answer: "200 ok".to_owned(),
-            });
-        }
-        Err(self.refused(&answer))
+        self.send(&SlackMessage::render(notice)).await
+    }
+
+    async fn tell(&self, alert: &SelfAlert) -> Result<Receipt, DeliveryError> {
+        self.send(&SlackMessage::of_self_alert(alert)).await
     }
 
     /// Posts a message without text: a live webhook refuses it by that name, a dead one by another.

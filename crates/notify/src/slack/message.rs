@@ -9,11 +9,11 @@
 //! | `rich_text` | everything; angle brackets are replaced by look-alikes besides |
 //! | `text`, the fallback | the verdict, escaped, dots broken so that no domain is linked |
 
-use model::Notice;
+use model::{Notice, SelfAlert};
 use serde_json::{Value, json};
 
 use crate::summary::{KeySummary, LEDGER, Summary};
-use crate::text::{capital, plural, shorten};
+use crate::text::{capital, clean, plural, shorten};
 
 /// Slack's limits: 50 blocks, 150 characters in a header, 3000 in a text.
 const MAX_HEADER_CHARS: usize = 150;
@@ -31,15 +31,29 @@ impl SlackMessage {
     /// Writes `notice` as a message.
     pub fn render(notice: &Notice) -> Self {
         let summary = Summary::of(notice, MAX_KEYS);
+        Self::of(fallback(&summary), blocks(&summary))
+    }
+
+    /// Writes that Spikewatch itself is not well, or is again.
+    pub fn of_self_alert(alert: &SelfAlert) -> Self {
+        let title = format!("Spikewatch: {}", alert.title());
+        let paragraphs = alert.paragraphs().into_iter();
+        let paragraphs = paragraphs.map(|words| section(vec![text(&clean(&words, 1_000))]));
+        let mut blocks = vec![json!({ "type": "header", "text": plain(&title, MAX_HEADER_CHARS) })];
+        blocks.extend(paragraphs.map(|paragraph| rich(vec![paragraph])));
+        Self::of(unlinked(&title), blocks)
+    }
+
+    fn of(fallback: String, blocks: Vec<Value>) -> Self {
         Self {
             body: json!({
-                "text": fallback(&summary),
+                "text": fallback,
                 "mrkdwn": false,
                 "parse": "none",
                 "link_names": false,
                 "unfurl_links": false,
                 "unfurl_media": false,
-                "blocks": blocks(&summary),
+                "blocks": blocks,
             }),
         }
     }

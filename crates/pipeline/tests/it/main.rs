@@ -6,6 +6,7 @@
 mod joint;
 mod snapshots;
 mod support;
+mod watch;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -89,6 +89,10 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
         let (deliverer, delivering) = (deliverer.clone(), delivering.clone());
         tokio::spawn(async move { deliverer.run(delivering).await })
     });
+    // A finite run is looked at by who started it.
+    if !args.until_end {
+        tokio::spawn(service.watch.run(cancel.child_token()));
+    }
     let progress = args
         .until_end
         .then(|| tokio::spawn(report(service.vitals.clone())));

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Broker, Encoded, Instance, Usage, eventually, free_port, repository, tools, write_lines,
+    Broker, Encoded, Instance, Mailbox, Usage, eventually, free_port, repository, tools,
+    write_lines,
 };
 
 /// Topic, partition, offset and reason.
@@ -139,7 +140,14 @@ fn an_input_that_is_all_garbage_is_told_and_stalls_nothing() {
     };
     let broker = Broker::start(&tools);
     let port = free_port();
-    let instance = Instance::new(&broker, &format!("[sql]\nlisten = \"127.0.0.1:{port}\"\n"));
+    let mailbox = Mailbox::start(&tools);
+    let more = format!(
+        "[sql]\nlisten = \"127.0.0.1:{port}\"\n\n\
+         [notify.email]\nenabled = true\nhost = \"127.0.0.1\"\nport = {}\nsecurity = \"plain\"\n\
+         from = \"Spikewatch <spikewatch@example.com>\"\nto = [\"oncall@example.com\"]\n",
+        mailbox.port
+    );
+    let instance = Instance::new(&broker, &more);
     let garbage: Vec<Value> = (0..200)
         .map(|number| json!({ "weather": number }))
         .collect();
@@ -174,6 +182,25 @@ fn an_input_that_is_all_garbage_is_told_and_stalls_nothing() {
     eventually("that it is well", || {
         instance.sql(health).ends_with("false").then_some(())
     });
+    // People are told of both, in one thread of mail.
+    let subject = "[Spikewatch] Next to nothing of usage/0 can be read";
+    let of_itself = || -> Vec<String> {
+        let messages = mailbox
+            .messages()
+            .into_iter()
+            .map(|message| message.to_string());
+        messages
+            .filter(|message| message.contains(subject))
+            .collect()
+    };
+    let messages = eventually("mail of both", || {
+        Some(of_itself()).filter(|all| all.len() == 2)
+    });
+    assert!(
+        messages[0].contains("SELECT reason, detail"),
+        "{messages:?}"
+    );
+    assert!(messages[1].contains("It is over."), "{messages:?}");
     running.signal("TERM");
     running.wait().good();
 }

@@ -360,8 +360,8 @@ fn native_row<'a>(
     }
     order.set_native(false);
     // A CloudEvent has its time on top too.
-    let may_be_native =
-        depth::begins_on_top(payload, &TIME) && (alone || CLOUD_EVENT.find(payload).is_none());
+    let may_be_native = depth::begins_on_top(payload, &TIME)
+        && (alone || !depth::begins_on_top(payload, &CLOUD_EVENT));
     if !may_be_native {
         return None;
     }
@@ -378,6 +378,10 @@ fn native_row<'a>(
 fn is_complete(payload: &[u8], alone: bool, row: &mut UsageRow<'_>) -> bool {
     if alone {
         return true;
+    }
+    // A CloudEvent that happens to say all that a native event must.
+    if row.extra.iter().any(|(name, _)| name == "specversion") {
+        return false;
     }
     native::adopt_key(row);
     // An event of somebody's own that has its tokens in a provider's usage object would lose them.

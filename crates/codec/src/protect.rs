@@ -126,10 +126,13 @@ impl Suspects {
         if Redactor::may_be_spelt_otherwise(&joined) {
             return Self::All;
         }
-        let mut numbers: Vec<usize> = Redactor::beginnings(&joined)
-            .map(|at| ends.partition_point(|&end| end <= at))
-            .collect();
-        numbers.dedup();
+        let (mut numbers, mut from) = (Vec::new(), 0);
+        // One beginning is enough for a text to be looked at.
+        while let Some(at) = Redactor::beginning(&joined, from) {
+            let number = ends.partition_point(|&end| end <= at);
+            numbers.push(number);
+            from = ends.get(number).copied().unwrap_or(joined.len());
+        }
         match numbers.is_empty() {
             true => Self::None,
             false => Self::Some(numbers),
@@ -176,5 +179,63 @@ fn says(name: &str) -> Says {
         Says::Secret
     } else {
         Says::MaybeSecret
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Timestamp;
+
+    use super::*;
+    use crate::FingerprintSecret;
+
+    const KEY: &str = "sk-ant-api03-aB3dE5fG7hI9aB3dE5fG7hI9";
+
+    /// Returns a row with texts at every place that there is.
+    fn row() -> UsageRow<'static> {
+        let mut row = UsageRow::at(Timestamp::EARLIEST);
+        for field in TextField::ALL {
+            row.set_text(*field, "a text like any other");
+        }
+        for _ in 0..3 {
+            row.extra.push(("note".into(), "another one".into()));
+            row.other_units.push(("images".into(), 1.0));
+        }
+        row
+    }
+
+    /// Returns the texts of a row once it is protected.
+    fn protected(mut row: UsageRow<'_>) -> Vec<String> {
+        let codec = Codec::new(FingerprintSecret::public_test_secret());
+        codec.protect(&mut row, true);
+        texts(&row).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_secret_is_found_wherever_it_stands_and_nothing_else_is_touched() {
+        let plain = protected(row());
+        let mut places = 0;
+        let mut check = |mut changed: UsageRow<'static>, place: &dyn Fn(&mut UsageRow<'static>)| {
+            place(&mut changed);
+            let texts = protected(changed);
+            assert!(
+                texts.iter().all(|text| !text.contains("aB3dE5fG7hI9")),
+                "{texts:?}"
+            );
+            let pairs = texts.iter().zip(&plain);
+            let differing = pairs.filter(|(text, plain)| text != plain).count();
+            // A raw key has a hint and a kind, too.
+            assert!((1..=3).contains(&differing), "{texts:?}");
+            places += 1;
+        };
+        for field in TextField::ALL {
+            check(row(), &|row| row.set_text(*field, format!("see {KEY}")));
+        }
+        for at in 0..3 {
+            check(row(), &|row| row.extra[at].0 = KEY.into());
+            check(row(), &|row| row.extra[at].1 = KEY.into());
+            check(row(), &|row| row.other_units[at].0 = KEY.into());
+        }
+        assert_eq!(places, TextField::ALL.len() + 9);
     }
 }

@@ -260,10 +260,9 @@ impl Redactor {
         unusual || Plain::has_control(texts)
     }
 
-    /// Returns where shapes may begin, in order.
-    pub(crate) fn beginnings(texts: &[u8]) -> impl Iterator<Item = usize> {
-        let first = MIGHT_HOLD.first_in(texts, 0);
-        std::iter::successors(first, |at| MIGHT_HOLD.first_in(texts, at + 1))
+    /// Returns where a shape may begin next, from a place on.
+    pub(crate) fn beginning(texts: &[u8], from: usize) -> Option<usize> {
+        MIGHT_HOLD.first_in(texts, from)
     }
 
     /// Returns whether a document whose escapes are resolved needs a look at each of its fields:

@@ -55,6 +55,7 @@ mod tests {
     #[test]
     fn a_row_comes_back_as_it_was() {
         let mut row = UsageRow::at(Timestamp::from_millis(1_777_896_000_123));
+        row.time_start = Some(Timestamp::from_millis(1_777_892_400_000));
         row.time_end = Some(Timestamp::from_millis(1_777_896_000_456));
         row.set_text(TextField::Key, "key_1");
         row.set_text(TextField::Id, "e1");

@@ -155,8 +155,14 @@ impl EventSource for KafkaSource {
         self.caught_up.load(Ordering::Acquire) && self.batches.is_empty()
     }
 
-    fn unread(&self) -> BTreeSet<Partition> {
-        self.unread.lock().clone()
+    fn partitions(&self) -> BTreeMap<Partition, bool> {
+        let unread = self.unread.lock();
+        let lags = self.lag.by_partition().into_keys();
+        lags.map(|partition| {
+            let has_unread = unread.contains(&partition);
+            (partition, has_unread)
+        })
+        .collect()
     }
 }
 
@@ -396,6 +402,13 @@ impl Poller {
             let Ok(assignment) = self.consumer.assignment() else {
                 return;
             };
+            let assigned: BTreeSet<Partition> = assignment
+                .elements()
+                .iter()
+                .map(|element| Partition::new(element.topic(), element.partition()))
+                .collect();
+            self.targets
+                .retain(|partition, _| assigned.contains(partition));
             for element in assignment.elements() {
                 let partition = Partition::new(element.topic(), element.partition());
                 if self.targets.contains_key(&partition) {

@@ -62,6 +62,7 @@ impl ClientContext for GroupContext {
     fn stats(&self, statistics: Statistics) {
         let mut ends = self.ends.lock();
         let mut unread = self.unread.lock();
+        let positions = self.positions.lock();
         for topic in statistics.topics.values() {
             for partition in topic
                 .partitions
@@ -69,9 +70,13 @@ impl ClientContext for GroupContext {
                 .filter(|partition| partition.hi_offset >= 0)
             {
                 let name = Partition::new(topic.topic.as_str(), partition.partition);
-                // The next offset to fetch lies behind control records, which nobody reads.
-                let is_fetched = partition.next_offset >= partition.hi_offset;
-                if is_fetched && partition.fetchq_cnt == 0 {
+                // The next offset to fetch lies behind control records, which nobody reads; the
+                // last stable one is where a transaction that goes on begins.
+                let is_fetched = partition.next_offset >= partition.ls_offset;
+                // The client counts one queue for all partitions.
+                let position = positions.get(&name).copied().unwrap_or_default();
+                let is_queued = partition.fetchq_cnt > 0 && position < partition.next_offset;
+                if is_fetched && !is_queued {
                     unread.remove(&name);
                 } else {
                     unread.insert(name.clone());

@@ -22,13 +22,19 @@ impl Lag {
 
     pub(crate) fn set<'p>(&self, lags: impl Iterator<Item = (&'p Partition, u64)>) {
         let mut known = self.lock();
+        let mut count = 0;
         for (partition, lag) in lags {
+            count += 1;
             match known.get_mut(partition) {
                 Some(known) => *known = lag,
                 None => {
                     known.insert(partition.clone(), lag);
                 }
             }
+        }
+        if known.len() > count {
+            // Some are not read by us any more; those that are come again at the next call.
+            known.clear();
         }
     }
 

@@ -1,54 +1,77 @@
-//! Partitions of which nothing comes.
+//! Partitions that others need not wait for.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use model::Partition;
 
-/// How long nothing has come of a partition that is idle. A partition that is only read more
-/// slowly than others is heard of all the time.
-const IDLE_AFTER: Duration = Duration::from_secs(30);
+/// How long a partition of which all was read is waited for. One that is only read more slowly
+/// than others has more to read all the time.
+const READ_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long it is waited for a partition of which the log is known to have more: its broker may
-/// be gone for days.
-const UNREAD_IDLE_AFTER: Duration = Duration::from_secs(300);
+/// How long it is waited for a partition of which the log is known to have more, and of which
+/// nothing comes: its broker may be gone for days.
+const UNREAD_PATIENCE: Duration = Duration::from_secs(300);
 
-/// How often it is looked for idle ones.
+/// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// When something last came of each partition, by a clock of the process.
+/// How long the loop may be busy with something else and still have read.
+const STUCK_AFTER: Duration = Duration::from_secs(3);
+
+/// For how long each partition has had nothing more to read, by a clock of the process that stands
+/// while nothing can be read.
 ///
 /// The one thing about decisions that no event says: where nothing is written, time stands still.
 #[derive(Debug)]
 pub(crate) struct Idleness {
-    /// Until when nothing could come: nothing was read.
-    held: Instant,
-    heard: BTreeMap<Partition, Instant>,
+    started: Instant,
+    passed: Instant,
+    /// How long nothing could be read until now.
+    blocked: Duration,
+    seen: BTreeMap<Partition, Seen>,
     looked: Option<Instant>,
+}
+
+/// Moments of one partition.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// When something came of it.
+    heard: Duration,
+    /// When it was known last to have more to read.
+    unread: Duration,
+    has_unread: bool,
 }
 
 impl Idleness {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
-            held: now,
-            heard: BTreeMap::new(),
+            started: now,
+            passed: now,
+            blocked: Duration::ZERO,
+            seen: BTreeMap::new(),
             looked: None,
         }
     }
 
-    /// Notes that something came of a partition.
-    pub(crate) fn hear(&mut self, partition: &Partition, now: Instant) {
-        match self.heard.get_mut(partition) {
-            Some(heard) => *heard = now,
-            None => {
-                self.heard.insert(partition.clone(), now);
-            }
+    /// Lets time pass, in which there could be read or not.
+    pub(crate) fn pass(&mut self, could_read: bool, now: Instant) {
+        let passed = now.duration_since(self.passed);
+        self.passed = now;
+        if !could_read || passed >= STUCK_AFTER {
+            self.blocked += passed;
         }
     }
 
-    /// Notes that nothing is read now.
-    pub(crate) fn hold(&mut self, now: Instant) {
-        self.held = now;
+    fn time(&self) -> Duration {
+        let passed = self.passed.duration_since(self.started);
+        passed.saturating_sub(self.blocked)
+    }
+
+    /// Notes that something came of a partition.
+    pub(crate) fn hear(&mut self, partition: &Partition) {
+        let time = self.time();
+        self.seen(partition).heard = time;
     }
 
     /// Returns whether it is time to look again, and takes note of it.
@@ -62,15 +85,40 @@ impl Idleness {
         is_due
     }
 
-    /// Returns whether others need not wait for a partition, of which the log has more or not.
-    pub(crate) fn is_idle(&self, partition: &Partition, has_unread: bool, now: Instant) -> bool {
-        let heard = self.heard.get(partition).copied();
-        let since = heard.map_or(self.held, |heard| heard.max(self.held));
-        let patience = match has_unread {
-            true => UNREAD_IDLE_AFTER,
-            false => IDLE_AFTER,
+    /// Takes note of which partitions are read, and which of them have more to read.
+    pub(crate) fn look(&mut self, partitions: &BTreeMap<Partition, bool>) {
+        let time = self.time();
+        for (partition, has_unread) in partitions {
+            let seen = self.seen(partition);
+            seen.has_unread = *has_unread;
+            if *has_unread {
+                seen.unread = time;
+            }
+        }
+    }
+
+    /// Returns whether others need not wait for a partition.
+    pub(crate) fn is_idle(&self, partition: &Partition) -> bool {
+        let never = Seen {
+            heard: Duration::ZERO,
+            unread: Duration::ZERO,
+            has_unread: false,
         };
-        now.duration_since(since) >= patience
+        let seen = self.seen.get(partition).unwrap_or(&never);
+        let time = self.time();
+        match seen.has_unread {
+            true => time.saturating_sub(seen.heard) >= UNREAD_PATIENCE,
+            false => time.saturating_sub(seen.unread) >= READ_PATIENCE,
+        }
+    }
+
+    fn seen(&mut self, partition: &Partition) -> &mut Seen {
+        let now = self.time();
+        self.seen.entry(partition.clone()).or_insert(Seen {
+            heard: now,
+            unread: now,
+            has_unread: false,
+        })
     }
 }
 
@@ -78,22 +126,73 @@ impl Idleness {
 mod tests {
     use super::*;
 
+    struct Hand {
+        idleness: Idleness,
+        now: Instant,
+        partition: Partition,
+    }
+
+    impl Hand {
+        fn new() -> Self {
+            let now = Instant::now();
+            Self {
+                idleness: Idleness::new(now),
+                now,
+                partition: Partition::new("usage", 0),
+            }
+        }
+
+        /// Lets seconds pass in turns of 50 ms, every other of which may read or not.
+        fn pass(&mut self, seconds: u64, has_unread: bool, every_other_reads: bool) {
+            for turn in 0..seconds * 20 {
+                self.now += Duration::from_millis(50);
+                self.idleness
+                    .pass(every_other_reads || turn % 2 == 0, self.now);
+                let partitions = BTreeMap::from([(self.partition.clone(), has_unread)]);
+                self.idleness.look(&partitions);
+            }
+        }
+
+        fn is_idle(&self) -> bool {
+            self.idleness.is_idle(&self.partition)
+        }
+    }
+
     #[test]
-    fn a_partition_is_idle_some_time_after_it_was_heard_of_or_could_have_been() {
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        let (one, other) = (Partition::new("usage", 0), Partition::new("usage", 1));
-        let mut idleness = Idleness::new(start);
-        idleness.hear(&one, at(20));
-        let idle = |idleness: &Idleness, partition, seconds| {
-            idleness.is_idle(partition, false, at(seconds))
-        };
-        assert!(!idle(&idleness, &one, 49) && idle(&idleness, &one, 50));
-        assert!(!idle(&idleness, &other, 29) && idle(&idleness, &other, 30));
-        assert!(!idleness.is_idle(&one, true, at(319)) && idleness.is_idle(&one, true, at(320)));
-        // Nothing was read for long: that says nothing about them.
-        idleness.hold(at(1000));
-        assert!(!idle(&idleness, &one, 1029) && idle(&idleness, &one, 1030));
+    fn a_partition_is_idle_once_all_of_it_was_read_for_a_while_though_it_speaks() {
+        let mut hand = Hand::new();
+        hand.pass(29, false, true);
+        assert!(!hand.is_idle());
+        hand.idleness.hear(&hand.partition.clone());
+        hand.pass(2, false, true);
+        assert!(hand.is_idle(), "its lateness is its own");
+        hand.pass(1, true, true);
+        assert!(!hand.is_idle(), "there is more to read");
+    }
+
+    #[test]
+    fn one_with_more_to_read_is_waited_for_longer() {
+        let mut hand = Hand::new();
+        hand.pass(299, true, true);
+        assert!(!hand.is_idle());
+        hand.pass(2, true, true);
+        assert!(hand.is_idle(), "nothing comes of it");
+        hand.idleness.hear(&hand.partition.clone());
+        assert!(!hand.is_idle());
+    }
+
+    #[test]
+    fn time_in_which_nothing_can_be_read_does_not_count_and_the_rest_does() {
+        let mut hand = Hand::new();
+        hand.pass(58, false, false);
+        assert!(!hand.is_idle());
+        hand.pass(4, false, false);
+        assert!(hand.is_idle(), "half of the time there was read");
+        // A turn that was stuck for an hour.
+        let mut hand = Hand::new();
+        hand.now += Duration::from_secs(3600);
+        hand.pass(29, false, true);
+        assert!(!hand.is_idle());
     }
 
     #[test]

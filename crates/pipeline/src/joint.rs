@@ -1,6 +1,6 @@
 //! What partitions show together: many keys at once, and what has no key.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use columns::SnapshotError;
@@ -32,7 +32,7 @@ pub(crate) struct Joint {
 struct Place {
     /// Unknown where only the log is known to have something of it.
     standpoint: Option<Standpoint>,
-    /// Whether nothing has come of it for a while.
+    /// Whether it is not waited for, see [`crate::idle::Idleness`].
     is_idle: bool,
 }
 
@@ -89,8 +89,8 @@ impl Joint {
     }
 
     /// Waits for these partitions too, though nothing has come of them yet.
-    pub(crate) fn expect(&mut self, unread: &BTreeSet<Partition>) {
-        for partition in unread {
+    pub(crate) fn expect<'p>(&mut self, partitions: impl Iterator<Item = &'p Partition>) {
+        for partition in partitions {
             if !self.places.contains_key(partition) {
                 let place = Place {
                     standpoint: None,

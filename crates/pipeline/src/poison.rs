@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 /// How many records are passed over at most: with so many it is not the records.
 const MOST_PASSED_OVER: usize = 100;
+/// How many batches are read one by one at most, without a record of them that crashes alone.
+const MOST_SUSPECTS: usize = 20;
 
 /// The records that stages crashed at, kept in a file.
 #[derive(Clone, Debug)]
@@ -28,7 +30,7 @@ pub struct PoisonFile {
 #[serde(default)]
 pub(crate) struct Poison {
     /// Offsets that are read one by one, by partition as `topic/number`.
-    suspects: BTreeMap<String, (i64, i64)>,
+    suspects: BTreeMap<String, Vec<(i64, i64)>>,
     /// Offsets that are not read.
     passed_over: BTreeMap<String, BTreeSet<i64>>,
 }
@@ -85,21 +87,31 @@ impl PoisonFile {
 impl Poison {
     fn note(&mut self, crashed: &OffsetRange) -> AfterCrash {
         let partition = crashed.partition.to_string();
-        if crashed.end - crashed.start > 1 {
-            let range = (crashed.start, crashed.end);
-            let known = self.suspects.insert(partition, range);
-            // Read one by one they cannot crash together.
-            return match known == Some(range) {
-                true => AfterCrash::GiveUp,
-                false => AfterCrash::ReadOneByOne,
-            };
-        }
+        let suspects = self.suspects.entry(partition.clone()).or_default();
+        let at = suspects
+            .iter()
+            .position(|(start, end)| *start <= crashed.start && crashed.end <= *end);
+        let is_alone = crashed.end - crashed.start == 1;
+        let Some(at) = at.filter(|_| is_alone) else {
+            // What was read one by one cannot crash together.
+            if at.is_some() || self.count_suspects() >= MOST_SUSPECTS {
+                return AfterCrash::GiveUp;
+            }
+            let suspects = self.suspects.entry(partition).or_default();
+            suspects.push((crashed.start, crashed.end));
+            return AfterCrash::ReadOneByOne;
+        };
+        suspects.remove(at);
         let count: usize = self.passed_over.values().map(BTreeSet::len).sum();
         let passed_over = self.passed_over.entry(partition).or_default();
         if count >= MOST_PASSED_OVER || !passed_over.insert(crashed.start) {
             return AfterCrash::GiveUp;
         }
         AfterCrash::PassOver
+    }
+
+    fn count_suspects(&self) -> usize {
+        self.suspects.values().map(Vec::len).sum()
     }
 
     /// Returns whether a record is passed over.
@@ -118,8 +130,10 @@ impl Poison {
             true => None,
             false => self.suspects.get(&records.partition().to_string()),
         };
-        let is_suspect =
-            |offset| suspects.is_some_and(|(start, end)| (*start..*end).contains(&offset));
+        let is_suspect = |offset| {
+            let mut ranges = suspects.into_iter().flatten();
+            ranges.any(|(start, end)| (*start..*end).contains(&offset))
+        };
         if !records.iter().any(|record| is_suspect(record.offset)) {
             return vec![records];
         }
@@ -180,14 +194,37 @@ mod tests {
         let mut file = PoisonFile::open(&path).unwrap();
         assert_eq!(file.note(&range(10, 14)).unwrap(), AfterCrash::ReadOneByOne);
         assert_eq!(file.note(&range(12, 13)).unwrap(), AfterCrash::PassOver);
-        // Neither helps twice.
-        assert_eq!(file.note(&range(12, 13)).unwrap(), AfterCrash::GiveUp);
-        assert_eq!(file.note(&range(10, 14)).unwrap(), AfterCrash::GiveUp);
+        // One that was alone at once may have had bad luck.
+        assert_eq!(file.note(&range(20, 21)).unwrap(), AfterCrash::ReadOneByOne);
+        assert_eq!(file.note(&range(20, 21)).unwrap(), AfterCrash::PassOver);
 
         let poison = PoisonFile::open(&path).unwrap().shared();
         let partition = Partition::new("usage", 3);
-        assert!(poison.passes_over(&partition, 12) && !poison.passes_over(&partition, 11));
+        for (offset, passes_over) in [(11, false), (12, true), (13, false), (20, true)] {
+            assert_eq!(poison.passes_over(&partition, offset), passes_over);
+        }
         assert!(!poison.passes_over(&Partition::new("usage", 4), 12));
+    }
+
+    #[test]
+    fn what_does_not_help_ends() {
+        // It was read one by one, and crashed together.
+        let mut poison = Poison::default();
+        poison.note(&range(10, 14));
+        assert_eq!(poison.note(&range(10, 14)), AfterCrash::GiveUp);
+        // It was passed over, and crashed again.
+        assert_eq!(poison.note(&range(12, 13)), AfterCrash::PassOver);
+        poison.note(&range(10, 14));
+        assert_eq!(poison.note(&range(12, 13)), AfterCrash::GiveUp);
+        // Batches crash, over and over, and none of their records.
+        let mut poison = Poison::default();
+        let after: Vec<AfterCrash> = (0..30)
+            .map(|at| poison.note(&range(at * 10 + at % 2, at * 10 + 9)))
+            .collect();
+        assert_eq!(
+            after.iter().position(|after| *after == AfterCrash::GiveUp),
+            Some(20)
+        );
     }
 
     #[test]
@@ -216,11 +253,13 @@ mod tests {
     fn many_are_not_the_fault_of_the_records() {
         let mut poison = Poison::default();
         for offset in 0..MOST_PASSED_OVER as i64 {
+            poison.note(&range(offset, offset + 1));
             assert_eq!(
                 poison.note(&range(offset, offset + 1)),
                 AfterCrash::PassOver
             );
         }
+        poison.note(&range(1000, 1001));
         assert_eq!(poison.note(&range(1000, 1001)), AfterCrash::GiveUp);
     }
 }

@@ -205,9 +205,7 @@ impl Run {
         self.vitals.rows_waiting.store(waiting, Ordering::Relaxed);
         let limit = &self.vitals.rows_waiting_limit;
         limit.store(most as u64, Ordering::Relaxed);
-        if !may_read {
-            self.idleness.hold(Instant::now());
-        }
+        self.idleness.pass(may_read, Instant::now());
         let mut has_committed = false;
         // Losing any other branch half-way is safe: each future gives all or keeps all.
         let ended = tokio::select! {
@@ -269,7 +267,8 @@ impl Run {
     /// Takes a batch that was worked on: others are told, and its rows are shown to queries.
     async fn take(&mut self, done: Done) -> Result<(), Error> {
         let workers = self.workers.as_mut().ok_or(Error::StageEnded)?;
-        let (records, bytes, watermark) = (done.records, done.bytes, done.watermark());
+        let (records, bytes, newest) = (done.records, done.bytes, done.newest);
+        let watermark = done.watermark();
         let staged = workers.join(done);
         self.vitals.set_stages(workers.vitals());
         let rows = staged.usage_batch.rows();
@@ -298,10 +297,9 @@ impl Run {
         self.effects.observe_keys(&staged.sightings).await?;
         self.record(&staged.alerts).await?;
         let range = staged.usage_batch.range();
-        self.idleness.hear(&range.partition, Instant::now());
-        let known_at = (0..rows).map(|row| staged.usage_batch.known_at(row));
+        self.idleness.hear(&range.partition);
         self.vitals
-            .set_partition(&range.partition, watermark, known_at.max());
+            .set_partition(&range.partition, watermark, newest);
         self.pending.insert(range.partition.clone(), range.end);
         self.offsets.insert(range.partition.clone(), range.end);
         self.pending_rows += rows;
@@ -352,13 +350,11 @@ impl Run {
         if !self.idleness.is_due(now) {
             return Ok(());
         }
-        let unread = self.source.unread();
-        let is_idle = |partition: &Partition| {
-            self.idleness
-                .is_idle(partition, unread.contains(partition), now)
-        };
+        let partitions = self.source.partitions();
+        self.idleness.look(&partitions);
+        let is_idle = |partition: &Partition| self.idleness.is_idle(partition);
         let joint = self.workers.as_mut().ok_or(Error::StageEnded)?.joint();
-        joint.expect(&unread);
+        joint.expect(partitions.keys());
         self.vitals.set_idle(is_idle);
         let alerts = joint.set_idle(is_idle);
         self.record(&alerts).await

@@ -11,7 +11,6 @@ use detector::{
     Standing, Unkeyed, Usual, Vitals,
 };
 use model::{Alert, Anomaly, DeadLetter, EventSink, Position, Records, UsageRow};
-use tracing::error;
 
 use crate::poison::Poison;
 
@@ -113,7 +112,7 @@ impl Stage {
                     // A half of a row stands in the columns.
                     panic::resume_unwind(defect);
                 }
-                error!(%partition, offset = record.offset, "a record could not be read for a defect");
+                // The panic was logged, and the dead letter says where it was.
                 // What the reader remembers may be half of something too.
                 reader = self.codec.reader(partition);
                 reader.pass_over(&record, &mut sink);

@@ -92,16 +92,18 @@ impl Stages {
     }
 
     /// Learns from rows that history has, those of each partition in the order of their offsets.
-    /// Nobody is told of what is found in them.
-    pub fn learn(&mut self, usage_batch: &UsageBatch) {
+    /// Returns what was found in them, of which nobody need be told any more.
+    pub fn learn(&mut self, usage_batch: &UsageBatch) -> Vec<Alert> {
         let partition = usage_batch.range().partition.clone();
-        let (alerts, shown) = self.stage(&partition).learn(usage_batch);
-        self.joint.take(&partition, &alerts, shown);
+        let (mut alerts, shown) = self.stage(&partition).learn(usage_batch);
+        let joined = self.joint.take(&partition, &alerts, shown);
+        alerts.extend(joined);
+        alerts
     }
 
-    /// Ends learning: what partitions have shown together is over, too.
-    pub fn end_learning(&mut self) {
-        self.joint.finish();
+    /// Ends learning; returns what the partitions have shown together.
+    pub fn end_learning(&mut self) -> Vec<Alert> {
+        self.joint.catch_up()
     }
 
     /// Judges what is still open, at the end of a backtest.

@@ -34,6 +34,8 @@ pub(crate) struct Done {
     /// Records read, and bytes of their payloads.
     pub(crate) records: u64,
     pub(crate) bytes: u64,
+    /// The broker's time of the newest of them.
+    pub(crate) newest: Option<Timestamp>,
     pub(crate) staged: Staged,
     shown: Shown,
 }
@@ -233,19 +235,25 @@ fn work(jobs: &mpsc::Receiver<Job>) -> Owned {
                 let _ = answer.send(copies.collect());
             }
             Job::Process(records, answer) => {
+                // A partition is owned before its records come, but for one that has crashed: who
+                // asked hears of that first.
                 let Some(stage) = stages.get_mut(records.partition()) else {
-                    unreachable!("a partition is owned before its records come");
+                    continue;
                 };
                 let processed = panic::catch_unwind(AssertUnwindSafe(|| stage.process(&records)));
                 let done = match processed {
                     Ok((staged, shown)) => Ok(Done {
                         records: records.len() as u64,
                         bytes: records.payload_bytes() as u64,
+                        newest: records.iter().filter_map(|record| record.time).max(),
                         staged,
                         shown,
                     }),
-                    // The stage is of no use any more; this answer ends the run.
-                    Err(_) => Err(Error::Crashed(range_of(&records))),
+                    Err(_) => {
+                        // What it knows may be half of something; this answer ends the run.
+                        stages.remove(records.partition());
+                        Err(Error::Crashed(range_of(&records)))
+                    }
                 };
                 // Who asked may have stopped; then nothing of it is committed.
                 let _ = answer.send(done);

@@ -144,7 +144,7 @@ fn add_vitals(registry: &mut Registry, vitals: &Vitals) {
         (
             "history_commit_duration_seconds",
             "How long the last commit to history took",
-            (vitals.history_rows > 0).then_some(vitals.commit_seconds),
+            (vitals.commit_seconds > 0.0).then_some(vitals.commit_seconds),
         ),
         (
             "lag_records",

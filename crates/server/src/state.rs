@@ -52,9 +52,9 @@ pub struct Vitals {
     pub unreadable: Vec<(String, i32)>,
     /// Batches that are decoded and judged at this moment.
     pub batches_in_work: u64,
-    /// Rows that wait for history, and how many may before no more is read.
+    /// Rows that wait for history.
     pub rows_waiting: u64,
-    /// How many rows may wait for history.
+    /// How many rows may wait for history before no more is read.
     pub rows_waiting_limit: u64,
     /// How long the last commit to history took.
     pub commit_seconds: f64,

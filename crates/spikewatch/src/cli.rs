@@ -146,8 +146,9 @@ pub(crate) struct BacktestArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The service must not run meanwhile. Nobody is told of what is found in old usage. `run` goes on from
-the snapshot that this writes, and reads from Kafka only what the history does not have yet.
+The service must not run meanwhile. What is found in old usage goes to the casebook, and nobody is
+told of it. `run` goes on from the snapshot that this writes, and reads from Kafka only what the
+history does not have yet. The history must be of one cluster, the one of kafka.cluster.
 
 Example:
   spikewatch --config spikewatch.toml backfill")]

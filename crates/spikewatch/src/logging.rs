@@ -1,7 +1,10 @@
 //! Talk goes to stderr.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use codec::Redactor;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command};
@@ -31,15 +34,37 @@ pub(crate) fn init(cli: &Cli) {
     std::panic::set_hook(Box::new(tell_of_panic));
 }
 
-/// Logs a panic: its message may quote what was in work, and goes through redaction like all that
-/// leaves the program.
+/// How many panics are logged, and then of how many one.
+const LOGGED_PANICS: usize = 100;
+
+/// Logs a panic.
+///
+/// Its message may quote what was in work, and goes through redaction like all that leaves the
+/// program. That of redaction itself is withheld: it would quote the very text, and crash again.
 fn tell_of_panic(panic: &std::panic::PanicHookInfo<'_>) {
-    let message = codec::Redactor::redact_strictly(panic.payload_as_str().unwrap_or_default());
-    let backtrace = std::backtrace::Backtrace::capture();
-    let captured = backtrace.status() == std::backtrace::BacktraceStatus::Captured;
+    static PANICS: AtomicUsize = AtomicUsize::new(0);
+    let count = PANICS.fetch_add(1, Ordering::Relaxed) + 1;
+    if count > LOGGED_PANICS && count % LOGGED_PANICS != 0 {
+        return;
+    }
+    let place = panic
+        .location()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let message = match panic.payload_as_str() {
+        Some(message) if !place.contains("crates/codec/") => Redactor::redact_strictly(message),
+        _ => "withheld".into(),
+    };
+    if !tracing::enabled!(tracing::Level::ERROR) {
+        eprintln!("a defect at {place}: {message}");
+        return;
+    }
+    let backtrace = Backtrace::capture();
+    let captured = backtrace.status() == BacktraceStatus::Captured;
     tracing::error!(
         thread = std::thread::current().name(),
-        place = panic.location().map(tracing::field::display),
+        place,
+        count,
         backtrace = captured.then(|| tracing::field::display(&backtrace)),
         "a defect: {message}"
     );

@@ -1,5 +1,7 @@
 //! This process: memory, signals, who runs it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use model::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -21,6 +23,14 @@ fn status_bytes(name: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
+/// Whether a signal has asked the process to stop.
+static IS_ASKED_TO_STOP: AtomicBool = AtomicBool::new(false);
+
+/// Returns whether a signal has asked the process to stop.
+pub(crate) fn is_asked_to_stop() -> bool {
+    IS_ASKED_TO_STOP.load(Ordering::SeqCst)
+}
+
 /// Returns a token that is cancelled by SIGINT or SIGTERM; the second one ends at once, which
 /// is safe: what is not committed is read again.
 pub(crate) fn stop_on_signal() -> anyhow::Result<CancellationToken> {
@@ -36,6 +46,7 @@ pub(crate) fn stop_on_signal() -> anyhow::Result<CancellationToken> {
             }
         };
         next().await;
+        IS_ASKED_TO_STOP.store(true, Ordering::SeqCst);
         tracing::info!("stopping; once more to stop at once");
         cancelled.cancel();
         next().await;
@@ -48,13 +59,11 @@ pub(crate) fn stop_on_signal() -> anyhow::Result<CancellationToken> {
 /// that cannot be done.
 pub(crate) fn begin_anew() -> anyhow::Error {
     use std::os::unix::process::CommandExt;
-    match std::env::current_exe() {
-        Ok(program) => std::process::Command::new(program)
-            .args(std::env::args_os().skip(1))
-            .exec()
-            .into(),
-        Err(error) => error.into(),
-    }
+    let mut args = std::env::args_os();
+    let name = args.next().unwrap_or_default();
+    // The program as it is in memory, also when another version lies in its place by now.
+    let mut command = std::process::Command::new("/proc/self/exe");
+    command.arg0(name).args(args).exec().into()
 }
 
 /// Names who typed a command, for the audit.

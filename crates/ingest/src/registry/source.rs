@@ -1,6 +1,6 @@
 //! A source whose batches have their schemas at hand.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use model::{EventSource, OffsetRange, Partition, Records, SourceError};
@@ -65,10 +65,10 @@ impl<S: EventSource> EventSource for WithSchemas<S> {
         self.waiting.is_none() && self.inner.caught_up()
     }
 
-    fn unread(&self) -> BTreeSet<Partition> {
-        let mut unread = self.inner.unread();
+    fn partitions(&self) -> BTreeMap<Partition, bool> {
+        let mut partitions = self.inner.partitions();
         let waiting = self.waiting.as_ref();
-        unread.extend(waiting.map(|(records, _)| records.partition().clone()));
-        unread
+        partitions.extend(waiting.map(|(records, _)| (records.partition().clone(), true)));
+        partitions
     }
 }

@@ -1,6 +1,6 @@
 //! In-memory doubles of the doors, for tests.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -51,9 +51,10 @@ impl EventSource for MemorySource {
         self.batches.is_empty()
     }
 
-    fn unread(&self) -> BTreeSet<Partition> {
+    fn partitions(&self) -> BTreeMap<Partition, bool> {
         let batches = self.batches.iter();
-        batches.map(|records| records.partition().clone()).collect()
+        let unread = batches.map(|records| (records.partition().clone(), true));
+        unread.collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where records come from, where rows and rejected records go.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
@@ -37,9 +37,9 @@ pub trait EventSource: Send {
     /// Returns whether everything that was in the log at start has been returned.
     fn caught_up(&self) -> bool;
 
-    /// Returns the partitions that are known to have records that were not read yet, as of a few
-    /// seconds ago.
-    fn unread(&self) -> BTreeSet<Partition>;
+    /// Returns the partitions that are read, and of each whether it is known to have records that
+    /// were not read yet, as of a few seconds ago.
+    fn partitions(&self) -> BTreeMap<Partition, bool>;
 }
 
 /// Takes decoded rows and dead letters one by one, borrowed from the payload.

@@ -1,6 +1,6 @@
 //! A pipeline on doubles.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -223,8 +223,8 @@ impl EventSource for BreakingSource {
         self.is_live || self.source.caught_up()
     }
 
-    fn unread(&self) -> BTreeSet<Partition> {
-        self.source.unread()
+    fn partitions(&self) -> BTreeMap<Partition, bool> {
+        self.source.partitions()
     }
 }
 

@@ -14,7 +14,7 @@ use columns::arrow::array::types::{Int32Type, Int64Type};
 use columns::{HistoryReader, HistoryWriter, UsageBatch};
 use detector::KeyDirectory;
 use history::{History, Lake, QueryLimits};
-use model::{OffsetRange, Partition, Timestamp};
+use model::{Alert, OffsetRange, Partition};
 use pipeline::{Grouping, Stages};
 
 use crate::cli::BackfillArgs;
@@ -22,8 +22,11 @@ use crate::exit::Usage;
 use crate::lock::DataDirLock;
 use crate::{config, decoding, lake, wiring};
 
-/// The rows that are sorted at once: a few hundred megabytes.
-const ROWS_AT_ONCE: i64 = 250_000;
+/// Offsets that are not cut. A record may be many rows, but few records are.
+const OFFSETS: i64 = 10_000;
+
+/// How many rows are sorted at once, if that many offsets are not more: some hundred megabytes.
+const ROWS_AT_ONCE: i64 = 100_000;
 
 /// Rows of all kinds, as the detector reads them.
 const ROWS: &str = "(SELECT * FROM usage_events UNION ALL SELECT * FROM cost_events \
@@ -71,21 +74,26 @@ pub(crate) async fn run(file: Option<&Path>, args: BackfillArgs) -> anyhow::Resu
             config.history_url()
         );
     }
+    // Without a channel: what was found in old usage is known from now on, and nobody is told.
+    let note = async |alerts: Vec<Alert>| match alerts.is_empty() {
+        true => anyhow::Ok(()),
+        false => {
+            let recorded = casebook.record_alerts(&alerts, &[]).await;
+            recorded.map(drop).context("write to the casebook")
+        }
+    };
     let mut progress = Progress::new(slices.iter().map(|slice| slice.rows).sum());
     for slice in &slices {
         let end = offsets.get(&slice.partition).copied().unwrap_or_default();
-        for batch in lake
-            .query(&slice.statement(end))
-            .await
-            .context("read the history")?
-        {
+        let rows = lake.query(&slice.statement(end)).await;
+        for batch in rows.context("read the history")? {
             let range = range_of(&slice.partition, &batch);
             progress.note(batch.num_rows());
-            stages.learn(&UsageBatch::of_columns(&batch, range)?);
+            note(stages.learn(&UsageBatch::of_columns(&batch, range)?)).await?;
         }
     }
     progress.end();
-    stages.end_learning();
+    note(stages.end_learning()).await?;
     let (keys, ..) = stages.vitals();
     let saved = snapshots
         .folder
@@ -103,63 +111,73 @@ pub(crate) async fn run(file: Option<&Path>, args: BackfillArgs) -> anyhow::Resu
     Ok(ExitCode::SUCCESS)
 }
 
-/// Some hours of one partition, by when its rows became known.
+/// Some offsets of one partition.
+#[derive(Clone, Debug, PartialEq)]
 struct Slice {
     partition: Partition,
-    /// In hours since the epoch.
+    /// In [`OFFSETS`].
     from: i64,
     until: i64,
     rows: i64,
+    /// When the first of its rows became known, or one before it.
+    known_at: i64,
 }
 
 impl Slice {
-    /// Cuts the history into slices that can be sorted, in the order of time.
+    /// Cuts the history into slices that can be sorted, those of a partition in the order of their
+    /// offsets, and those of all by when they became known.
     async fn all(lake: &Lake) -> anyhow::Result<Vec<Self>> {
         let statement = format!(
-            "SELECT topic, \"partition\", CAST(known_at AS BIGINT) / 3600000000 AS hour, \
-             count(*) AS rows FROM {ROWS} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+            "SELECT topic, \"partition\", \"offset\" / {OFFSETS} AS slice, count(*) AS rows, \
+             CAST(min(known_at) AS BIGINT) AS known_at FROM {ROWS} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
         );
-        let mut slices: Vec<Self> = Vec::new();
+        let mut small = Vec::new();
         for batch in lake.query(&statement).await? {
-            let (topics, numbers) = (batch.column(0), batch.column(1));
-            let (topics, numbers) = (
-                topics.as_string::<i32>(),
-                numbers.as_primitive::<Int32Type>(),
-            );
-            let hours = batch.column(2).as_primitive::<Int64Type>();
-            let counts = batch.column(3).as_primitive::<Int64Type>();
-            for at in 0..batch.num_rows() {
-                let partition = Partition::new(topics.value(at), numbers.value(at));
-                let (hour, rows) = (hours.value(at), counts.value(at));
-                match slices.last_mut() {
-                    Some(slice)
-                        if slice.partition == partition && slice.rows + rows <= ROWS_AT_ONCE =>
-                    {
-                        slice.until = hour + 1;
-                        slice.rows += rows;
-                    }
-                    _ => slices.push(Self {
-                        partition,
-                        from: hour,
-                        until: hour + 1,
-                        rows,
-                    }),
-                }
-            }
+            let topics = batch.column(0).as_string::<i32>();
+            let numbers = batch.column(1).as_primitive::<Int32Type>();
+            let [from, rows, known_at] =
+                [2, 3, 4].map(|column| batch.column(column).as_primitive::<Int64Type>());
+            small.extend((0..batch.num_rows()).map(|at| Self {
+                partition: Partition::new(topics.value(at), numbers.value(at)),
+                from: from.value(at),
+                until: from.value(at) + 1,
+                rows: rows.value(at),
+                known_at: known_at.value(at),
+            }));
         }
-        Ok(slices)
+        Ok(Self::joined(small))
+    }
+
+    /// Joins neighbours up to what is sorted at once, and puts them in order.
+    fn joined(small: Vec<Self>) -> Vec<Self> {
+        let mut slices: Vec<Self> = Vec::new();
+        for mut slice in small {
+            if let Some(last) = slices.last_mut()
+                && last.partition == slice.partition
+            {
+                if last.rows + slice.rows <= ROWS_AT_ONCE {
+                    last.until = slice.until;
+                    last.rows += slice.rows;
+                    continue;
+                }
+                // Producers give records the times they like: offsets go first.
+                slice.known_at = slice.known_at.max(last.known_at);
+            }
+            slices.push(slice);
+        }
+        slices.sort_by_key(|slice| slice.known_at);
+        slices
     }
 
     /// Asks for its rows below an offset, in the order in which they were read.
     fn statement(&self, end: i64) -> String {
-        let time = |hour: i64| Timestamp::from_millis(hour * Timestamp::HOUR);
         format!(
-            "SELECT * FROM {ROWS} WHERE topic = '{}' AND \"partition\" = {} AND \"offset\" < {end} \
-             AND known_at >= '{}' AND known_at < '{}' ORDER BY \"offset\", event_id",
+            "SELECT * FROM {ROWS} WHERE topic = '{}' AND \"partition\" = {} AND \"offset\" >= {} \
+             AND \"offset\" < {} ORDER BY \"offset\", event_id",
             self.partition.topic.replace('\'', "''"),
             self.partition.number,
-            time(self.from),
-            time(self.until),
+            self.from * OFFSETS,
+            end.min(self.until * OFFSETS),
         )
     }
 }
@@ -208,5 +226,48 @@ impl Progress {
         if self.shown.is_some() {
             eprint!("\r{:40}\r", "");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slice(partition: i32, from: i64, until: i64, rows: i64, known_at: i64) -> Slice {
+        Slice {
+            partition: Partition::new("usage", partition),
+            from,
+            until,
+            rows,
+            known_at,
+        }
+    }
+
+    #[test]
+    fn neighbours_are_joined_and_offsets_go_before_times() {
+        let small = vec![
+            slice(0, 0, 1, 60_000, 10),
+            slice(0, 1, 2, 40_000, 20),
+            slice(0, 5, 6, 10_000, 40),
+            // A producer whose clock is behind.
+            slice(0, 6, 7, 95_000, 30),
+            slice(1, 0, 1, 500_000, 15),
+        ];
+        let expected = [
+            slice(0, 0, 2, 100_000, 10),
+            slice(1, 0, 1, 500_000, 15),
+            slice(0, 5, 6, 10_000, 40),
+            slice(0, 6, 7, 95_000, 40),
+        ];
+        assert_eq!(Slice::joined(small), expected);
+    }
+
+    #[test]
+    fn a_statement_asks_for_its_offsets_and_none_that_history_does_not_have() {
+        let statement = slice(3, 2, 4, 1, 0).statement(35_000);
+        let offsets = r#""offset" >= 20000 AND "offset" < 35000"#;
+        assert!(statement.contains(offsets), "{statement}");
+        let all = slice(3, 2, 4, 1, 0).statement(1_000_000);
+        assert!(all.contains(r#""offset" < 40000"#), "{all}");
     }
 }

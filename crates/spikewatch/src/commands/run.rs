@@ -98,6 +98,11 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
         .then(|| tokio::spawn(report(service.vitals.clone())));
 
     let summary = service.pipeline.run(cancel.clone()).await;
+    let crash = match &summary {
+        // Noted before anything else may fail.
+        Err(pipeline::Error::Crashed(crashed)) => Some(Crash::note(service.poison, crashed)),
+        _ => None,
+    };
     if let Some(progress) = progress {
         progress.abort();
     }
@@ -115,10 +120,9 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
     if let Some(deliveries) = deliveries {
         deliveries.await.context("deliver messages")?;
     }
-    if let Err(pipeline::Error::Crashed(crashed)) = &summary {
+    if let Some(crash) = crash {
         service.casebook.close().await;
-        drop(service.lock);
-        return Err(begin_anew(service.poison, crashed));
+        return Err(crash?.begin_anew());
     }
     let summary = summary?;
     deliverer.drain(DRAIN).await;
@@ -136,25 +140,43 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-/// Begins anew after a stage crashed, in the same process: what it knew is half of something, and
-/// the last snapshot has it whole. Returns only if that cannot be done or would not help.
-fn begin_anew(mut poison: PoisonFile, crashed: &OffsetRange) -> anyhow::Error {
-    let what = pipeline::Error::Crashed(crashed.clone());
-    match poison.note(crashed) {
-        Ok(AfterCrash::ReadOneByOne) => error!(%what, "begin anew, and read these one by one"),
-        Ok(AfterCrash::PassOver) => error!(%what, "begin anew, and pass over this record"),
-        Ok(AfterCrash::GiveUp) => {
-            let path = poison.path().display();
-            return anyhow::Error::new(what).context(format!(
-                "passing over records does not help; \"{path}\" has those that were"
-            ));
-        }
-        Err(error) => {
-            let path = poison.path().display();
-            return anyhow::Error::new(error).context(format!("{what}; write \"{path}\""));
-        }
+/// A stage crashed, and what follows from that.
+struct Crash {
+    what: pipeline::Error,
+    after: AfterCrash,
+    file: PoisonFile,
+}
+
+impl Crash {
+    /// Notes what was in work.
+    fn note(mut file: PoisonFile, crashed: &OffsetRange) -> anyhow::Result<Self> {
+        let what = pipeline::Error::Crashed(crashed.clone());
+        let noted = file.note(crashed);
+        let after =
+            noted.with_context(|| format!("{what}; write \"{}\"", file.path().display()))?;
+        Ok(Self { what, after, file })
     }
-    process::begin_anew().context("begin anew after a crash")
+
+    /// Begins anew in the same process: what the stage knew is half of something, and the last
+    /// snapshot has it whole. Returns only if that cannot be done, would not help, or is not
+    /// wanted.
+    fn begin_anew(self) -> anyhow::Error {
+        let Self { what, after, file } = self;
+        match after {
+            AfterCrash::ReadOneByOne => error!(%what, "begin anew, and read these one by one"),
+            AfterCrash::PassOver => error!(%what, "begin anew, and pass over this record"),
+            AfterCrash::GiveUp => {
+                return anyhow::Error::new(what).context(format!(
+                    "passing over records does not help; \"{}\" has those that were",
+                    file.path().display()
+                ));
+            }
+        }
+        if process::is_asked_to_stop() {
+            return anyhow::Error::new(what).context("stop; the next run begins anew");
+        }
+        process::begin_anew().context("begin anew after a crash")
+    }
 }
 
 /// Shows progress on a terminal once a second.

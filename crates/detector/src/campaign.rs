@@ -86,7 +86,7 @@ pub struct Campaigns {
     erased: Option<Timestamp>,
 }
 
-/// How many signs wait at most while the log is caught up with; each is a few kilobytes.
+/// How many signs wait at most; each is a few kilobytes.
 const MOST_WAITING: usize = 20_000;
 
 impl Campaigns {
@@ -176,13 +176,25 @@ impl Campaigns {
             self.waiting.entry(bucket).or_default().push(sign);
             self.waiting_signs += 1;
         }
+    }
+
+    /// Judges the oldest buckets, where too much waits: a partition is waited for no longer. While
+    /// the log is caught up with, in which partitions are read one after another, they are dropped
+    /// instead: half of a bucket says nothing, and nobody is told of campaigns so long ago.
+    pub fn relieve(&mut self, is_live: bool) -> Vec<Alert> {
+        let mut alerts = Vec::new();
         while self.waiting_signs > MOST_WAITING {
-            // A long replay of the past: nobody is told of its oldest campaigns.
-            let Some((_, dropped)) = self.waiting.pop_first() else {
+            let Some((&bucket, signs)) = self.waiting.first_key_value() else {
                 break;
             };
-            self.waiting_signs -= dropped.len();
+            if is_live {
+                alerts.extend(self.close_before(bucket + 1));
+            } else {
+                self.waiting_signs -= signs.len();
+                self.waiting.remove(&bucket);
+            }
         }
+        alerts
     }
 
     /// Judges every bucket before this one, of which no more signs are waited for.

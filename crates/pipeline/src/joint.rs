@@ -58,6 +58,7 @@ impl Joint {
         self.ledgers.take(shown.unkeyed);
         self.note(partition, shown.standpoint);
         let mut alerts = self.close();
+        alerts.extend(self.campaigns.relieve(self.is_live));
         alerts.extend(self.ledgers.relieve());
         alerts
     }

@@ -47,7 +47,7 @@ pub(crate) use line::{Line, arrived_at};
 const LEDGER_SHARE: f64 = 0.5;
 /// How much an alarm's money must have grown for another revision.
 const TOLD_AGAIN: f64 = 1.5;
-/// Lines and alerts that wait at most while the log is caught up with.
+/// Lines and alerts that wait at most.
 const MOST_WAITING: usize = 50_000;
 
 /// What a partition has read that belongs to no key, since it was last asked.
@@ -209,8 +209,8 @@ impl Ledgers {
         self.waiting.entry(bucket).or_default()
     }
 
-    /// Judges the oldest of what waits, where too much does: while the log is caught up with,
-    /// partitions are read one after another. No line is lost; only its order may be another.
+    /// Judges the oldest of what waits, where too much does: a partition is far behind, or they are
+    /// read one after another. No line is lost; only its order may be another.
     pub fn relieve(&mut self) -> Vec<Alert> {
         let mut alerts = Vec::new();
         while self.waiting_count > MOST_WAITING {

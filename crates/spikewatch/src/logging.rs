@@ -44,7 +44,7 @@ const LOGGED_PANICS: usize = 100;
 fn tell_of_panic(panic: &std::panic::PanicHookInfo<'_>) {
     static PANICS: AtomicUsize = AtomicUsize::new(0);
     let count = PANICS.fetch_add(1, Ordering::Relaxed) + 1;
-    if count > LOGGED_PANICS && count % LOGGED_PANICS != 0 {
+    if count > LOGGED_PANICS && !count.is_multiple_of(LOGGED_PANICS) {
         return;
     }
     let place = panic

@@ -9,10 +9,6 @@ use std::time::{Duration, Instant};
 
 use model::{Partition, Records};
 
-/// That of the program.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// How often each variant runs; the median counts.
 pub const ROUNDS: usize = 9;
 

@@ -25,10 +25,6 @@ use clap::Parser;
 
 use crate::cli::{Cli, Command};
 
-/// Measured against the system's: see `benches/results.md`.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     logging::init(&cli);

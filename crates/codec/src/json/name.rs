@@ -1,4 +1,4 @@
-//! NameSet as numbers.
+//! Names as numbers.
 //!
 //! A decoder asks for fifty names and more, of which most are not there. A name has a number, and
 //! two names of one number are rare: most questions are answered without a look at a text.

@@ -308,7 +308,7 @@ impl<'t> Json<'t> {
         (self.at, next)
     }
 
-    /// NameSet the way from the root, such as `usage.input_tokens` or `data.0.results`.
+    /// Names the way from the root, such as `usage.input_tokens` or `data.0.results`.
     pub(crate) fn place(self) -> String {
         let mut place = match self.tree.outer {
             Some((outer, at)) => Json::new(outer, at).place(),

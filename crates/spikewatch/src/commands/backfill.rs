@@ -60,17 +60,21 @@ pub(crate) async fn run(file: Option<&Path>, args: BackfillArgs) -> anyhow::Resu
     let detector = config.detector.clone();
     let mut stages = Stages::new(codec, detector, directory, Grouping::ByPartition);
 
-    let slices = Slice::all(&lake)
+    let mut slices = Slice::all(&lake)
         .await
         .context("ask the history what it has")?;
     let mut offsets = BTreeMap::new();
     for slice in &slices {
-        let next = history.next_offset(&slice.partition).await?;
-        offsets.insert(slice.partition.clone(), next.unwrap_or_default());
+        // What has rows and no offset is of another cluster.
+        if let Some(next) = history.next_offset(&slice.partition).await? {
+            offsets.insert(slice.partition.clone(), next);
+        }
     }
+    slices.retain(|slice| offsets.contains_key(&slice.partition));
     if slices.is_empty() {
         bail!(
-            "there is no usage in \"{}\" to learn from",
+            "there is no usage of cluster \"{}\" in \"{}\" to learn from",
+            config.kafka.cluster,
             config.history_url()
         );
     }

@@ -3,20 +3,12 @@
 use serde_json::Value;
 
 use crate::kill_nine::assert_same_alerts;
-use crate::support::{Broker, Encoded, Instance, Usage, tools};
+use crate::support::{Broker, Encoded, Instance, four_keys, tools};
 
 /// Weeks of keys, the spike of one of them apart.
 fn usage() -> (Vec<Value>, Vec<Value>) {
-    let keys = (0..4).map(|number| Usage {
-        key: format!("key_{number}"),
-        account: format!("account{number}"),
-        days: 20,
-        spike: number == 1,
-    });
-    let mut events: Vec<Value> = keys.flat_map(|usage| usage.events()).collect();
-    events.sort_by_key(|event| event["time"].as_str().unwrap().to_owned());
     let is_before = |event: &Value| event["time"].as_str().unwrap() < "2026-03-20T18:00:00Z";
-    events.into_iter().partition(is_before)
+    four_keys().into_iter().partition(is_before)
 }
 
 fn produce(broker: &Broker, events: &[Value]) {

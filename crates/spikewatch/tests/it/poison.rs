@@ -3,22 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::kill_nine::assert_same_alerts;
-use crate::support::{Broker, Encoded, Instance, Usage, tools};
+use crate::support::{Broker, Encoded, Instance, four_keys, tools};
 
 const POISON: &str = "a record that ends a stage";
-
-/// Weeks of keys, one of which spikes.
-fn good() -> Vec<Value> {
-    let keys = (0..4).map(|number| Usage {
-        key: format!("key_{number}"),
-        account: format!("account{number}"),
-        days: 20,
-        spike: number == 1,
-    });
-    let mut events: Vec<Value> = keys.flat_map(|usage| usage.events()).collect();
-    events.sort_by_key(|event| event["time"].as_str().unwrap().to_owned());
-    events
-}
 
 fn encoded(event: &Value) -> Encoded {
     Encoded {
@@ -30,7 +17,7 @@ fn encoded(event: &Value) -> Encoded {
 /// Crashes a stage at two records among good ones; all else is as it would be without them.
 fn check(test: &str, place: &str, begins_anew: usize) {
     let Some(tools) = tools(test) else { return };
-    let good = good();
+    let good = four_keys();
     let broker = Broker::start(&tools);
     let records: Vec<Encoded> = good.iter().map(encoded).collect();
     broker.produce_encoded("undisturbed", 2, &records);

@@ -57,6 +57,19 @@ impl Usage {
     }
 }
 
+/// Returns twenty days of four keys by time; the second spikes at the end.
+pub(crate) fn four_keys() -> Vec<Value> {
+    let keys = (0..4).map(|number| Usage {
+        key: format!("key_{number}"),
+        account: format!("account{number}"),
+        days: 20,
+        spike: number == 1,
+    });
+    let mut events: Vec<Value> = keys.flat_map(|usage| usage.events()).collect();
+    events.sort_by_key(|event| event["time"].as_str().unwrap().to_owned());
+    events
+}
+
 /// Writes one JSON object a line.
 pub(crate) fn write_lines(path: &Path, events: &[Value]) {
     let text: String = events.iter().map(|event| format!("{event}\n")).collect();

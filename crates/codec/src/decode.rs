@@ -329,6 +329,16 @@ fn settle_time(row: &mut UsageRow<'_>, record_time: Option<Timestamp>) {
 /// What is looked for in every record, prepared once.
 static TIME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"time\""));
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"usage"));
+/// One of them is in every native event.
+static MEASURES: LazyLock<[Finder<'static>; 4]> = LazyLock::new(|| {
+    let names = [
+        "\"input_tokens\"",
+        "\"requests\"",
+        "\"output_tokens\"",
+        "\"cost_usd\"",
+    ];
+    names.map(Finder::new)
+});
 static CLOUD_EVENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"specversion\""));
 
 /// Reads the row of a record that is one native event and nothing else, if it is, and returns
@@ -360,7 +370,10 @@ fn native_row<'a>(
     }
     order.set_native(false);
     // A CloudEvent has its time on top too.
-    let may_be_native = depth::begins_on_top(payload, &TIME)
+    let measured = || MEASURES.iter().any(|name| name.find(payload).is_some());
+    let may_be_native = TIME.find(payload).is_some()
+        && (alone || measured())
+        && depth::begins_on_top(payload, &TIME)
         && (alone || !depth::begins_on_top(payload, &CLOUD_EVENT));
     if !may_be_native {
         return None;

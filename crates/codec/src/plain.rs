@@ -22,6 +22,16 @@ impl Plain {
         !bytes.iter().fold(false, |any, byte| any | odd(byte))
     }
 
+    /// Returns whether a text is read as it stands: ASCII that everybody sees and white space,
+    /// without what begins an escape, and without control characters.
+    pub(crate) fn is_plain(bytes: &[u8]) -> bool {
+        let odd = |&byte: &u8| {
+            let control = byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
+            control || byte == b'\\' || byte == b'%' || byte >= 0x7f
+        };
+        !bytes.iter().fold(false, |any, byte| any | odd(byte))
+    }
+
     /// Returns whether bytes may hold escapes, or the one control character that JSON leaves as
     /// it is.
     pub(crate) fn has_escapes(bytes: &[u8]) -> bool {
@@ -37,8 +47,14 @@ impl Plain {
         })
     }
 
+    /// Returns whether a text may be read otherwise than it stands.
+    pub(crate) fn is_unusual(text: &[u8]) -> bool {
+        !Self::is_plain(text)
+            && (Self::has_escapes(text) || Self::has_invisible(text) || Self::has_control(text))
+    }
+
     /// Returns whether bytes hold control characters that nobody sees.
-    pub(crate) fn has_control(bytes: &[u8]) -> bool {
+    fn has_control(bytes: &[u8]) -> bool {
         bytes.iter().any(|&byte| is_control(byte.into()))
     }
 
@@ -60,10 +76,7 @@ impl Plain {
     /// Returns the readable copy, or `None` where it would be the text itself.
     pub(crate) fn of(text: &str) -> Option<Self> {
         // Control characters cannot stand in a JSON text, only in what is none.
-        let bytes = text.as_bytes();
-        let unusual =
-            !Self::is_printable(bytes) && (Self::has_escapes(bytes) || Self::has_invisible(bytes));
-        if !unusual && !Self::has_control(bytes) {
+        if !Self::is_unusual(text.as_bytes()) {
             return None;
         }
         let mut plain = Self {

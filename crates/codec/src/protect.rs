@@ -34,7 +34,7 @@ impl Codec {
         };
         let look = suspects != Suspects::None;
         if look {
-            self.keep_apart(row);
+            self.keep_apart(row, &suspects);
         }
         let is_short = |text: &Cow<'_, str>| text.len() <= MAX_TEXT_BYTES;
         let nothing_more = row.extra.is_empty() && row.other_units.is_empty();
@@ -91,8 +91,12 @@ impl Codec {
 
     /// Fingerprints a secret in what tells events and tenants apart: with a word in its place,
     /// events would be taken for repeats of each other, and tenants for one.
-    fn keep_apart(&self, row: &mut UsageRow<'_>) {
+    fn keep_apart(&self, row: &mut UsageRow<'_>, suspects: &Suspects) {
         for field in [TextField::Id, TextField::Account] {
+            let number = row.text.number(field);
+            if !number.is_some_and(|number| suspects.have(number)) {
+                continue;
+            }
             let looked_at = |text: &&str| Redactor::holds_secret(cut(text, MAX_LOOKED_BYTES));
             let secret = row.text(field).filter(looked_at);
             if let Some(fingerprint) = secret.map(|text| self.fingerprint(text)) {
@@ -130,7 +134,12 @@ impl Suspects {
         // One beginning is enough for a text to be looked at.
         while let Some(at) = Redactor::beginning(&joined, from) {
             let number = ends.partition_point(|&end| end <= at);
-            numbers.push(number);
+            let start = number.checked_sub(1).and_then(|before| ends.get(before));
+            let end = ends.get(number).copied().unwrap_or(joined.len());
+            let text = joined.get(start.copied().unwrap_or(0)..end - 1);
+            if !Redactor::is_masked(text.unwrap_or_default()) {
+                numbers.push(number);
+            }
             from = ends.get(number).copied().unwrap_or(joined.len());
         }
         match numbers.is_empty() {

@@ -44,9 +44,16 @@ pub(crate) fn holds_random(text: &str) -> bool {
     // A provider's own mask is no key.
     let masked = || text.contains("...") || text.contains('*');
     text.len() >= MIN_LENGTH
+        && !is_sum(text)
         && !is_safe(text)
-        && !masked()
         && text.split(is_separator).any(looks_random)
+        && !masked()
+}
+
+/// Returns whether a text is a sum of SHA-256 or SHA-1 in hex, which are ids; 32 digits are a key of
+/// Azure's.
+fn is_sum(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 fn is_separator(character: char) -> bool {
@@ -54,18 +61,23 @@ fn is_separator(character: char) -> bool {
 }
 
 fn is_safe(word: &str) -> bool {
-    SAFE_PREFIXES.iter().any(|prefix| word.starts_with(prefix))
+    let first = word.as_bytes().first();
+    SAFE_PREFIXES
+        .iter()
+        .any(|prefix| prefix.as_bytes().first() == first && word.starts_with(prefix))
 }
 
 fn looks_random(word: &str) -> bool {
+    if word.len() < MIN_LENGTH {
+        return false;
+    }
     let word = without_uuid(word);
     let alphabet = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+' | b'/');
     if word.len() < MIN_LENGTH || is_safe(word) || !word.bytes().all(alphabet) {
         return false;
     }
     if word.bytes().all(|b| b.is_ascii_hexdigit()) {
-        // SHA-256 and SHA-1 sums are ids; 32 digits are an Azure key.
-        return word.len() != 64 && word.len() != 40;
+        return !is_sum(word);
     }
     mixture(word, 5) && entropy_bits(word) > 3.5
 }

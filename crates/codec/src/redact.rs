@@ -94,6 +94,16 @@ const JUDGED_BYTES: usize = 256;
 /// The longest beginning of a key that a provider shows before the dots: `sk-ant-api03-R2D...`.
 const MAX_MASKED_BYTES: usize = 20;
 
+/// How the keys begin of which a provider shows the beginning; shapes of these are checked by
+/// [`Check::Sk`] with less than 16.
+const MASKED: [&str; 5] = [
+    "sk-ant-",
+    "sk-or-v1-",
+    "sk-proj-",
+    "sk-svcacct-",
+    "sk-admin-",
+];
+
 /// How many escapes inside escapes are resolved: JSON in JSON in an address.
 const MAX_LAYERS: usize = 4;
 
@@ -103,7 +113,7 @@ static ANY_SHAPE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new_many(&shapes).expect("the shapes are constant and tested")
 });
 
-/// How shapes begin.
+/// How shapes begin; of one it is what comes after the first letter, as `api` begins many a name.
 const BEGINNINGS: [&str; 20] = [
     "sk-",
     "sk_",
@@ -113,7 +123,7 @@ const BEGINNINGS: [&str; 20] = [
     "AIza",
     "AQ.",
     "hf_",
-    "api_org_",
+    "pi_org_",
     "pcsk_",
     "r8_",
     "pplx-",
@@ -211,14 +221,18 @@ const fn place_of(first: u8, second: u8, third: u8) -> usize {
 /// The longest text that is walked over.
 const SHORT_BYTES: usize = 48;
 
-fn might_hold(text: &[u8]) -> bool {
-    let begins = |three: &[u8]| match three {
+/// Returns whether three bytes may be those of a beginning.
+fn begins(three: &[u8]) -> bool {
+    match three {
         [first, second, third] => {
             let place = place_of(*first, *second, *third);
             FIRST_THREE[place / 64] >> (place % 64) & 1 == 1
         }
         _ => false,
-    };
+    }
+}
+
+fn might_hold(text: &[u8]) -> bool {
     (text.len() > SHORT_BYTES || text.windows(3).any(begins)) && MIGHT_HOLD.is_in(text)
 }
 
@@ -255,9 +269,26 @@ impl Redactor {
     /// Returns whether a secret in texts may be spelt otherwise than it is read: with escapes, or
     /// with characters that nobody sees.
     pub(crate) fn may_be_spelt_otherwise(texts: &[u8]) -> bool {
-        let unusual = !Plain::is_printable(texts)
-            && (Plain::has_escapes(texts) || Plain::has_invisible(texts));
-        unusual || Plain::has_control(texts)
+        Plain::is_unusual(texts)
+    }
+
+    /// Returns whether a text is a key as its provider shows it, `sk-ant-api03-R2D...igAA`, and
+    /// nothing else: it looks like the beginning of a secret and holds none.
+    ///
+    /// A quick yes for what [`Self::holds_secret`] would deny; a no says nothing.
+    pub(crate) fn is_masked(text: &[u8]) -> bool {
+        let mut prefixes = MASKED.iter();
+        let behind = prefixes.find_map(|prefix| text.strip_prefix(prefix.as_bytes()));
+        let Some(behind) = behind.filter(|_| text.len() <= SHORT_BYTES) else {
+            return false;
+        };
+        let shown = text.iter().take_while(|byte| is_in_key(**byte)).count();
+        let after = text.get(shown..).unwrap_or_default();
+        // No beginning reaches from the prefix into what is behind it.
+        (after.starts_with(b"..") || after.starts_with(b"*"))
+            && shown <= MAX_MASKED_BYTES
+            && !behind.windows(3).any(begins)
+            && Plain::is_plain(text)
     }
 
     /// Returns where a shape may begin next, from a place on.
@@ -383,6 +414,11 @@ fn find(text: &str, strict: bool, mut found: impl FnMut(Span)) {
     }
 }
 
+/// Returns whether a byte is of the alphabet of keys that begin with `sk-`.
+fn is_in_key(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+}
+
 /// Returns the whole range of a match if it is a secret.
 fn confirm(text: &str, range: Range<usize>, check: Check) -> Option<Range<usize>> {
     let length = match check {
@@ -393,7 +429,7 @@ fn confirm(text: &str, range: Range<usize>, check: Check) -> Option<Range<usize>
         }
         Check::Sk(length) => length,
     };
-    let in_key = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let in_key = |byte: &&u8| is_in_key(**byte);
     let rest = text.as_bytes().get(range.end..)?;
     let near = rest.iter().take(JUDGED_BYTES).take_while(in_key).count();
     let judged = range.start..range.end + near;
@@ -425,6 +461,46 @@ mod tests {
 
     fn kept(text: &str) {
         check(text, text);
+    }
+
+    #[test]
+    fn what_is_masked_holds_no_secret() {
+        let parts = [
+            "api03",
+            "-",
+            "R2D",
+            "...",
+            "..",
+            "igAA",
+            "*",
+            "sk-",
+            "hf_",
+            " ",
+            "%2D",
+            "a1B2c3D4e5",
+        ];
+        let mut masked = 0;
+        for prefix in MASKED.iter().chain(&["sk-", "pk-lf-", "see sk-ant-"]) {
+            for number in 0..parts.len().pow(5) {
+                let digits = (0..5).map(|digit| number / parts.len().pow(digit) % parts.len());
+                let text: String = [*prefix]
+                    .into_iter()
+                    .chain(digits.map(|at| parts[at]))
+                    .collect();
+                if Redactor::is_masked(text.as_bytes()) {
+                    assert!(!Redactor::holds_secret(&text), "{text}");
+                    masked += 1;
+                }
+            }
+        }
+        assert!(masked > 10_000, "{masked}");
+        for hint in [
+            "sk-ant-api03-R2D...igAA",
+            "sk-proj-********abc",
+            "sk-svcacct-x...yz",
+        ] {
+            assert!(Redactor::is_masked(hint.as_bytes()), "{hint}");
+        }
     }
 
     #[test]

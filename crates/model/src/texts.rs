@@ -40,6 +40,11 @@ impl<'a> Texts<'a> {
         self.values.get(place.wrapping_sub(1))
     }
 
+    /// Returns how many texts [`Self::values`] has before that of a field.
+    pub fn number(&self, field: TextField) -> Option<usize> {
+        usize::from(self.places[field as usize]).checked_sub(1)
+    }
+
     /// Sets the text of a field.
     #[inline]
     pub fn set(&mut self, field: TextField, text: Cow<'a, str>) {
@@ -100,10 +105,15 @@ mod tests {
         for (at, field) in TextField::ALL.iter().enumerate() {
             assert_eq!(texts.get(*field), None);
             assert_eq!(texts.take(*field), None);
+            assert_eq!(texts.number(*field), None);
             texts.set(*field, at.to_string().into());
             texts.set(*field, Cow::Borrowed(field.name()));
         }
         assert_eq!(texts.values().count(), TextField::ALL.len());
+        for field in TextField::ALL {
+            let number = texts.number(*field).expect("it was set");
+            assert_eq!(texts.values().nth(number), texts.get(*field));
+        }
         for value in texts.values_mut() {
             value.to_mut().push('!');
         }

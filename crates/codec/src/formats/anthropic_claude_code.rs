@@ -100,7 +100,7 @@ fn read<'t>(rows: &mut Rows<'_>, entry: &Entry<'t>, line: Json<'t>) -> Result<()
         draft.extra(name, value);
         parts.push(value.raw());
     }
-    let id = identity::of_line("anthropic.claude_code", &parts);
+    let id = identity::of_line("anthropic.claude_code", parts);
     draft.set(TextField::Id, id);
 
     let tokens = line.get("tokens");

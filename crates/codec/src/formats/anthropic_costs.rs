@@ -76,7 +76,7 @@ fn read<'t>(
     draft.set(TextField::Charge, if credit { "Credit" } else { "Usage" });
     // A credit stands beside the usage that it is for, under the same dimensions.
     parts.push(if credit { "credit" } else { "usage" });
-    draft.set(TextField::Id, identity::of_line("anthropic.costs", &parts));
+    draft.set(TextField::Id, identity::of_line("anthropic.costs", parts));
     draft.text(TextField::Account, result.get("organization_id"));
     rows.push(result, draft)
 }

@@ -105,7 +105,7 @@ fn read<'t>(
         draft.extra(name, value);
         parts.push(value.raw());
     }
-    draft.set(TextField::Id, identity::of_line("anthropic.usage", &parts));
+    draft.set(TextField::Id, identity::of_line("anthropic.usage", parts));
     draft.text(TextField::Account, result.get("organization_id"));
     if let Some(tier) = result.get("service_tier").str() {
         draft.row.flags[FlagField::Batch as usize] = Some(tier == "batch");

@@ -114,7 +114,7 @@ fn id(json: Json<'_>) -> String {
     let asked = http::header(request.get("headers"), "x-request-id");
     let answered = http::header(response.get("headers"), "x-request-id");
     parts.extend([asked.unwrap_or_default(), answered.unwrap_or_default()]);
-    identity::of_line("apisix", &parts)
+    identity::of_line("apisix", parts)
 }
 
 fn set_key<'t>(draft: &mut Draft<'t>, rows: &Rows<'_>, json: Json<'t>) {

@@ -7,13 +7,15 @@ use crate::json::{Json, Tree};
 use crate::rejection::Rejection;
 use crate::rows::Rows;
 
-/// Returns whether a record is a log of a resource of that provider, in any spelling.
+/// Returns whether a record is a log of a resource of that provider, which begins with a slash, in
+/// any spelling.
 pub(super) fn is_of(json: Json<'_>, resource_provider: &str) -> bool {
-    let id = resource_id(json).unwrap_or_default();
+    let id = resource_id(json).unwrap_or_default().as_bytes();
     let provider = resource_provider.as_bytes();
-    id.as_bytes()
-        .windows(provider.len())
-        .any(|window| window.eq_ignore_ascii_case(provider))
+    memchr::memchr_iter(b'/', id).any(|slash| {
+        let part = id.get(slash..slash + provider.len());
+        part.is_some_and(|part| part.eq_ignore_ascii_case(provider))
+    })
 }
 
 /// Returns whether a record is of a log or a metric; metrics come by the same hub, are sums without

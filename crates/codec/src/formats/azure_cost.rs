@@ -110,9 +110,8 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
     for (kept, name) in EXTRA {
         draft.extra(kept, get(name));
     }
-    let mut parts = DIMENSIONS.map(get).to_vec();
-    parts.push(currency);
-    let id = billing::id("azure.cost", &draft, &parts);
+    let parts = DIMENSIONS.map(get).into_iter().chain([currency]);
+    let id = billing::id("azure.cost", &draft, parts);
     draft.set(TextField::Id, id);
     billing::tags(&mut draft, get("Tags"));
     rows.push(json, draft)

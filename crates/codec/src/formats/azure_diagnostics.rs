@@ -110,10 +110,7 @@ fn change(json: Json<'_>) -> Result<Draft<'_>, Rejection> {
     let parts = [correlation, json.any_case("operationName"), result];
     let parts = parts.map(|part| part.label().unwrap_or_default());
     if correlation.label().is_some() {
-        draft.set(
-            TextField::Id,
-            identity::of_line("azure.diagnostics", &parts),
-        );
+        draft.set(TextField::Id, identity::of_line("azure.diagnostics", parts));
     }
     draft.extra("correlation_id", correlation);
     draft.extra("result", result);

@@ -17,6 +17,7 @@ use crate::words::Words;
 /// Starts a billing line.
 pub(super) fn line<'t>() -> Draft<'t> {
     let mut draft = Draft::new("cost");
+    draft.row.extra.reserve(16);
     draft.set(TextField::Source, "provider");
     draft
 }
@@ -184,18 +185,18 @@ pub(super) fn tags(draft: &mut Draft<'_>, tags: Json<'_>) {
 
 /// Returns an id of the bounds of a line, its charge and what tells it from its neighbours; amounts are no
 /// part of it, so that a line that is corrected later replaces what was there.
-pub(super) fn id(format: &str, draft: &Draft<'_>, parts: &[Json<'_>]) -> String {
+pub(super) fn id<'t>(
+    format: &str,
+    draft: &Draft<'_>,
+    parts: impl IntoIterator<Item = Json<'t>>,
+) -> String {
     let bound = |time: Option<Timestamp>| time.map(|time| time.to_string()).unwrap_or_default();
     let (start, end) = (bound(draft.row.time_start), bound(draft.row.time_end));
     // A line that takes back another one stands beside it under the same dimensions.
     let charge = draft.row.text(TextField::Charge).unwrap_or_default();
-    let mut all = vec![&*start, &*end, charge];
-    all.extend(
-        parts
-            .iter()
-            .map(|part| if part.exists() { part.raw() } else { "" }),
-    );
-    identity::of_line(format, &all)
+    let parts = parts.into_iter();
+    let parts = parts.map(|part| if part.exists() { part.raw() } else { "" });
+    identity::of_line(format, [&*start, &*end, charge].into_iter().chain(parts))
 }
 
 /// Returns a provider's name in OpenTelemetry's spelling, from the vendor of a cloud and words of

@@ -154,7 +154,7 @@ fn id_of_line(json: Json<'_>) -> Option<String> {
     let [time, gateway, endpoint] = names.map(|name| json.get(name).raw());
     Some(identity::of_line(
         "cloudflare",
-        &[time, gateway, endpoint, body],
+        [time, gateway, endpoint, body],
     ))
 }
 

@@ -106,7 +106,7 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
     for (kept, name) in EXTRA {
         draft.extra(kept, get(name));
     }
-    let id = billing::id("cur", &draft, &DIMENSIONS.map(get));
+    let id = billing::id("cur", &draft, DIMENSIONS.map(get));
     draft.set(TextField::Id, id);
     billing::tags(&mut draft, get("resource_tags"));
     product.tree().unambiguous()?;

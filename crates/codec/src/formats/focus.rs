@@ -123,9 +123,9 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
     for (kept, name) in EXTRA {
         draft.extra(kept, get(name));
     }
-    let mut parts = DIMENSIONS.map(get).to_vec();
-    parts.push(json.first_of_any_case(&KEYS));
-    let id = billing::id("focus", &draft, &parts);
+    let key = json.first_of_any_case(&KEYS);
+    let parts = DIMENSIONS.map(get).into_iter().chain([key]);
+    let id = billing::id("focus", &draft, parts);
     draft.set(TextField::Id, id);
     billing::tags(&mut draft, get("Tags"));
     rows.push(json, draft)

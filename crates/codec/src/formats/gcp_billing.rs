@@ -63,7 +63,7 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
         _ => usage.get("amount"),
     };
     billing::quantity(&mut draft, quantity, unit)?;
-    let id = billing::id("gcp.billing", &draft, &dimensions);
+    let id = billing::id("gcp.billing", &draft, dimensions);
     draft.set(TextField::Id, id);
     rows.push(json, draft)?;
 
@@ -75,9 +75,10 @@ fn decode(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
         draft.set(TextField::Charge, "Credit");
         draft.extra("credit", credit.get("name"));
         draft.extra("credit_type", credit.get("type"));
-        let mut parts = dimensions.to_vec();
-        parts.extend(["id", "type", "name", "full_name"].map(|name| credit.get(name)));
-        let id = billing::id("gcp.billing credit", &draft, &parts);
+        let names = ["id", "type", "name", "full_name"];
+        let parts = names.map(|name| credit.get(name));
+        let parts = dimensions.into_iter().chain(parts);
+        let id = billing::id("gcp.billing credit", &draft, parts);
         draft.set(TextField::Id, id);
         rows.push(json, draft)
     });

@@ -13,9 +13,9 @@ const MAX_END_BYTES: usize = 4096;
 ///
 /// Of a part that is longer than any name is, both ends and the length count: what stands once
 /// around a list is a part of each of its lines.
-pub(super) fn of_line(format: &str, parts: &[&str]) -> String {
+pub(super) fn of_line<'p>(format: &str, parts: impl IntoIterator<Item = &'p str>) -> String {
     // In one piece: the hash takes blocks, and most parts are shorter than half of one.
-    let mut line = Vec::with_capacity(256);
+    let mut line = Vec::with_capacity(1024);
     for part in parts {
         // The length keeps ("ab", "c") and ("a", "bc") apart.
         line.extend((part.len() as u64).to_le_bytes());
@@ -35,5 +35,5 @@ pub(super) fn of_line(format: &str, parts: &[&str]) -> String {
     let mut digits = [0; 32];
     let digest = digest.first_chunk::<16>().unwrap_or(&[0; 16]);
     hex::encode_to_slice(digest, &mut digits).expect("two digits for each byte");
-    format!("{format}:{}", String::from_utf8_lossy(&digits))
+    [format, ":", &String::from_utf8_lossy(&digits)].concat()
 }

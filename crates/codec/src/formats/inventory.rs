@@ -39,6 +39,7 @@ impl<'t> KeyDraft<'t> {
             return Err(Rejection::new(Reason::MissingField, "a key has no `id`"));
         };
         let mut draft = Draft::new("key");
+        draft.row.extra.reserve(8);
         draft.set(TextField::Source, "provider");
         draft.set(TextField::Provider, provider);
         draft.set(TextField::Key, id);
@@ -90,7 +91,7 @@ impl<'t> KeyDraft<'t> {
         self.draft.extra_text("status", status);
         let read_at = read_at.map(|time| time.to_string()).unwrap_or_default();
         let parts = [json.get("id").raw(), &read_at, status];
-        let id = identity::of_line(format, &parts);
+        let id = identity::of_line(format, parts);
         self.draft.set(TextField::Id, id);
         rows.push(json, self.draft)
     }

@@ -67,7 +67,7 @@ fn read<'t>(rows: &mut Rows<'_>, bounds: Bounds<'t>, result: Json<'t>) -> Result
     parts.extend(DIMENSIONS.map(|name| result.get(name).raw()));
     // A credit stands beside the usage that it is for, under the same dimensions.
     parts.push(if credit { "credit" } else { "usage" });
-    draft.set(TextField::Id, identity::of_line("openai.costs", &parts));
+    draft.set(TextField::Id, identity::of_line("openai.costs", parts));
     draft.text(TextField::Account, result.get("organization_id"));
     rows.push(result, draft)
 }

@@ -135,7 +135,7 @@ fn read<'t>(rows: &mut Rows<'_>, bounds: Bounds<'t>, result: Json<'t>) -> Result
     }
     draft.flag(FlagField::Batch, result.get("batch"));
     parts.push(result.get("batch").raw());
-    draft.set(TextField::Id, identity::of_line("openai.usage", &parts));
+    draft.set(TextField::Id, identity::of_line("openai.usage", parts));
     draft.text(TextField::Account, result.get("organization_id"));
     set_scope(&mut draft, result);
 

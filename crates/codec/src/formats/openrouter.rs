@@ -203,7 +203,7 @@ fn activity(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
     let parts = parts.map(Json::raw);
     draft.set(
         TextField::Id,
-        identity::of_line("openrouter.activity", &parts),
+        identity::of_line("openrouter.activity", parts),
     );
     draft.set(TextField::Source, "provider");
     set_provider(&mut draft, json);
@@ -285,6 +285,6 @@ fn key(rows: &mut Rows<'_>, json: Json<'_>) -> Result<(), Rejection> {
     draft.extra_text("status", status);
     let read_at = read_at.map(|time| time.to_string()).unwrap_or_default();
     let parts = [json.get("hash").raw(), &read_at, status];
-    draft.set(TextField::Id, identity::of_line("openrouter.keys", &parts));
+    draft.set(TextField::Id, identity::of_line("openrouter.keys", parts));
     rows.push(json, draft)
 }

@@ -247,7 +247,7 @@ fn set_id<'t>(
     parts.extend(PARTS.map(|name| event.get(name).map_or("", Json::raw)));
     // Two clients that say neither session nor conversation are told apart by where they are.
     parts.extend(event.around.identity());
-    draft.set(TextField::Id, identity::of_line("otlp.logs", &parts));
+    draft.set(TextField::Id, identity::of_line("otlp.logs", parts));
 }
 
 /// Reads a body that is a record of another format; what it is not is an ordinary log line.

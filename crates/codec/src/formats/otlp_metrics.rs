@@ -289,7 +289,7 @@ fn identity_of<'t>(
     for (name, value) in own.pairs().filter(|(name, _)| !CLASSES.contains(name)) {
         parts.extend([name, value]);
     }
-    identity::of_line("otlp.metrics", &parts)
+    identity::of_line("otlp.metrics", parts)
 }
 
 impl<'t> Sum<'t> {
@@ -376,7 +376,7 @@ impl<'t> Sum<'t> {
                 .collect();
             let parts = [self.identity.as_str()];
             let parts = parts.into_iter().chain(classes.iter().map(String::as_str));
-            identity::of_line("otlp.metrics", &parts.collect::<Vec<_>>())
+            identity::of_line("otlp.metrics", parts)
         };
         draft.set(TextField::Id, id);
         if let Some(requests) = self.requests {

@@ -21,6 +21,16 @@ const TICKS_AT_EPOCH: u64 = 621_355_968_000_000_000;
 /// The longest spelling, in bytes; a `Date` with the name of its zone has some eighty.
 const MAX_TEXT_BYTES: usize = 256;
 
+/// The length of an ISO day.
+const DAY_BYTES: usize = 10;
+
+/// Writes the beginning of a day as RFC 3339; bills have one in each line.
+fn midnight(day: &[u8; DAY_BYTES]) -> [u8; 20] {
+    let mut moment = *b"0000-00-00T00:00:00Z";
+    moment[..DAY_BYTES].copy_from_slice(day);
+    moment
+}
+
 /// Reads a moment; null, an empty text, 0 and -1 are unknown.
 ///
 /// # Errors
@@ -57,7 +67,14 @@ pub(crate) fn parse(text: &str) -> Result<Option<Timestamp>, TimeError> {
     if !is_day && let Some(epoch) = epoch(text) {
         return epoch?.map(Timestamp::in_range).transpose();
     }
-    match Timestamp::parse(text) {
+    let whole_day = bytes
+        .first_chunk()
+        .filter(|_| is_day && bytes.len() == DAY_BYTES);
+    let read = match whole_day.map(midnight) {
+        Some(midnight) => Timestamp::parse(&String::from_utf8_lossy(&midnight)),
+        None => Timestamp::parse(text),
+    };
+    match read {
         Err(TimeError::Syntax) => {}
         known => return known.map(Some),
     }

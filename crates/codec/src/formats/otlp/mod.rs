@@ -186,7 +186,7 @@ impl<'t> Attributes<'t> {
     fn identity(&self) -> &str {
         self.identity.get_or_init(|| {
             let parts = self.pairs().flat_map(|(name, value)| [name, value]);
-            identity::of_line("attributes", &parts.collect::<Vec<_>>())
+            identity::of_line("attributes", parts)
         })
     }
 

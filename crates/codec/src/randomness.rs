@@ -46,7 +46,7 @@ pub(crate) fn holds_random(text: &str) -> bool {
     text.len() >= MIN_LENGTH
         && !is_sum(text)
         && !is_safe(text)
-        && text.split(is_separator).any(looks_random)
+        && words_of(text).any(looks_random)
         && !masked()
 }
 
@@ -55,6 +55,31 @@ pub(crate) fn holds_random(text: &str) -> bool {
 fn is_sum(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
+
+/// Returns the words of a text that are long enough to be a key.
+fn words_of(text: &str) -> impl Iterator<Item = &str> {
+    // Paths of resources are long, and every row of a bill has one.
+    let ascii = text.is_ascii().then_some(text.as_bytes());
+    let ascii = ascii.into_iter().flat_map(|bytes| {
+        let words = bytes.split(|&byte| IS_SEPARATOR[usize::from(byte)]);
+        let words = words.filter(|word| word.len() >= MIN_LENGTH);
+        words.filter_map(|word| std::str::from_utf8(word).ok())
+    });
+    let others = Some(text).filter(|text| !text.is_ascii()).into_iter();
+    ascii.chain(others.flat_map(|text| text.split(is_separator)))
+}
+
+/// What [`is_separator`] says of ASCII.
+static IS_SEPARATOR: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut at = 0;
+    let separators = b" \t\n\x0b\x0c\r:,;=\"'()";
+    while at < separators.len() {
+        table[separators[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 fn is_separator(character: char) -> bool {
     character.is_whitespace() || matches!(character, ':' | ',' | ';' | '=' | '"' | '\'' | '(' | ')')
@@ -161,6 +186,23 @@ fn entropy_bits(value: &str) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_and_characters_are_parted_at_the_same_places() {
+        for byte in 0..128u8 {
+            let separates = is_separator(char::from(byte));
+            assert_eq!(IS_SEPARATOR[usize::from(byte)], separates, "{byte}");
+        }
+        let key = "a1B2c3D4e5F6g7H8i9J0k1L2m3N4";
+        for text in [
+            format!("id={key}"),
+            format!("ü\u{a0}{key}"),
+            format!("({key})"),
+        ] {
+            assert!(holds_random(&text), "{text}");
+        }
+        assert!(!holds_random(&format!("{key}ü")) && !holds_random(&format!("{key}.x")));
+    }
 
     #[test]
     fn names_are_no_chance() {

@@ -277,16 +277,19 @@ impl Redactor {
     ///
     /// A quick yes for what [`Self::holds_secret`] would deny; a no says nothing.
     pub(crate) fn is_masked(text: &[u8]) -> bool {
-        let mut prefixes = MASKED.iter();
-        let behind = prefixes.find_map(|prefix| text.strip_prefix(prefix.as_bytes()));
-        let Some(behind) = behind.filter(|_| text.len() <= SHORT_BYTES) else {
+        let shown = text.iter().take_while(|byte| is_in_key(**byte)).count();
+        let prefixes = MASKED.iter().filter(|_| shown <= MAX_MASKED_BYTES);
+        let any = Some(&"sk-").filter(|_| shown < Self::SHORTEST_BYTES);
+        let mut behind = any
+            .into_iter()
+            .chain(prefixes)
+            .filter_map(|prefix| text.strip_prefix(prefix.as_bytes()));
+        let Some(behind) = behind.next().filter(|_| text.len() <= SHORT_BYTES) else {
             return false;
         };
-        let shown = text.iter().take_while(|byte| is_in_key(**byte)).count();
         let after = text.get(shown..).unwrap_or_default();
         // No beginning reaches from the prefix into what is behind it.
         (after.starts_with(b"..") || after.starts_with(b"*"))
-            && shown <= MAX_MASKED_BYTES
             && !behind.windows(3).any(begins)
             && Plain::is_plain(text)
     }

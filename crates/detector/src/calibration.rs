@@ -12,11 +12,11 @@ use columns::arrow::array::types::UInt16Type;
 use serde::{Deserialize, Serialize};
 
 use crate::archive::{Archive, Lanes};
-use crate::brief::Brief;
+use crate::brief::{Brief, Fixed};
 use crate::clock::day_of;
 use crate::grid::Grid;
 use crate::pool::{Class, Pool};
-use crate::signal::{SIGNALS, Signal};
+use crate::signal::{SIGNALS, SIZED, Signal};
 use crate::tail::student_sf;
 
 /// The evidence that a class's tail is worth, in days and clusters.
@@ -29,6 +29,9 @@ const HALF_LIFE_DAYS: f64 = 21.0;
 const CLUSTERS_TO_KNOW_SIZES: f64 = 6.0;
 /// From so many on, a burst of a usual size is usual, whatever its nominal rarity.
 const CLUSTERS_TO_KNOW_USUAL: f64 = 2.0;
+/// The variance of sizes before any was seen, and how many sizes that is worth.
+const PRIOR_VARIANCE: f64 = 0.2;
+const PRIOR_SIZES: f64 = 4.0;
 /// The excess that a cluster under an alarm is counted with at most, in means of its class: a
 /// heavy tail is learned, a theft is not.
 const ALARMED_EXCESS: f32 = 3.0;
@@ -38,9 +41,36 @@ const ALARMED_EXCESS: f32 = 3.0;
 struct Tail {
     clusters: Brief,
     excess: Brief,
-    /// Sums of the logarithm of cluster size (peak over level) and of its square.
-    size: Brief,
-    size_squared: Brief,
+}
+
+/// How large they were: mean and variance of the logarithm of peak over level.
+///
+/// Moments and not sums: of sums of squares in few digits the difference would be noise.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Sizes {
+    mean: Fixed,
+    variance: Fixed,
+}
+
+impl Sizes {
+    /// Learns a size; `clusters` were learned before, as far as they still count (Welford 1962).
+    fn learn(&mut self, size: f32, clusters: f32) {
+        let (mean, variance) = (self.mean.get(), self.variance.get());
+        let from_mean = size - mean;
+        let new_mean = mean + from_mean / (clusters + 1.0);
+        let scatter = variance * clusters + from_mean * (size - new_mean);
+        self.mean = Fixed::from(new_mean);
+        self.variance = Fixed::from(scatter / (clusters + 1.0));
+    }
+
+    /// Returns the chance of a size and more, by Student's t.
+    fn chance(self, size: f64, clusters: f64) -> f64 {
+        let scatter = f64::from(self.variance.get()) * clusters;
+        let variance = (scatter + PRIOR_SIZES * PRIOR_VARIANCE) / (clusters + PRIOR_SIZES);
+        let from_mean = size - f64::from(self.mean.get());
+        let z = from_mean / (variance * (1.0 + 1.0 / clusters)).sqrt();
+        student_sf(z, clusters + 3.0)
+    }
 }
 
 /// A cluster that has not ended.
@@ -65,6 +95,7 @@ pub(crate) struct Rarity {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Calibration {
     tails: Grid<Tail>,
+    sizes: Grid<Sizes>,
     days: Grid<f32>,
     /// The day up to which each key's days are counted.
     counted_to: Grid<i32>,
@@ -75,6 +106,7 @@ impl Calibration {
     pub(crate) fn new() -> Self {
         Self {
             tails: Grid::new(SIGNALS),
+            sizes: Grid::new(SIZED),
             days: Grid::new(1),
             counted_to: Grid::new(1),
             running: BTreeMap::new(),
@@ -85,11 +117,13 @@ impl Calibration {
     pub(crate) fn archive(&mut self, archive: &mut Archive<'_>) -> Result<(), SnapshotError> {
         let Self {
             tails,
+            sizes,
             days,
             counted_to,
             running,
         } = self;
         archive.grid("tails", tails)?;
+        archive.grid("sizes", sizes)?;
         archive.grid("days", days)?;
         archive.grid("counted_to", counted_to)?;
         archive.map("running", running)
@@ -98,6 +132,7 @@ impl Calibration {
     /// Begins a key in a slot that is new or was given back.
     pub(crate) fn begin(&mut self, slot: usize, bucket: i64) {
         self.tails.begin(slot, Tail::default());
+        self.sizes.begin(slot, Sizes::default());
         self.days.begin(slot, 0.0);
         self.counted_to.begin(slot, day_of(bucket) as i32);
         self.forget(slot);
@@ -130,6 +165,8 @@ impl Calibration {
     pub(crate) fn copy(&mut self, from: usize, to: usize) {
         let row = self.tails.row(from).to_vec();
         self.tails.row_mut(to).copy_from_slice(&row);
+        let row = self.sizes.row(from).to_vec();
+        self.sizes.row_mut(to).copy_from_slice(&row);
         self.days.set(to, self.days.get(from));
     }
 
@@ -151,12 +188,7 @@ impl Calibration {
         self.days.set(slot, self.days.get(slot) * decay + days);
         self.counted_to.set(slot, day as i32);
         for tail in self.tails.row_mut(slot) {
-            for sum in [
-                &mut tail.clusters,
-                &mut tail.excess,
-                &mut tail.size,
-                &mut tail.size_squared,
-            ] {
+            for sum in [&mut tail.clusters, &mut tail.excess] {
                 *sum = Brief::from(sum.get() * decay);
             }
         }
@@ -188,10 +220,14 @@ impl Calibration {
             }
             pool.add_cluster(class, signal, f64::from(excess));
             let tail = &mut self.tails.row_mut(slot)[usize::from(at)];
-            tail.clusters = Brief::from(tail.clusters.get() + 1.0);
-            tail.excess = Brief::from(tail.excess.get() + excess);
-            tail.size = Brief::from(tail.size.get() + size);
-            tail.size_squared = Brief::from(tail.size_squared.get() + size * size);
+            let before = tail.clusters.get();
+            let salt = running.last_bucket as u64;
+            tail.clusters = tail.clusters.plus(1.0, salt);
+            tail.excess = tail.excess.plus(excess, salt);
+            let Some(place) = signal.size_place() else {
+                continue;
+            };
+            self.sizes.row_mut(slot)[place].learn(size, before);
         }
     }
 
@@ -242,14 +278,12 @@ impl Calibration {
             / (clusters + PRIOR_CLUSTERS))
             .max(SMALLEST_EXCESS);
         let by_rarity = rate * (-(rarity.nominal - signal.threshold()) / excess).exp();
-        if clusters < CLUSTERS_TO_KNOW_USUAL || signal.measures_size() {
+        let place = signal.size_place();
+        let Some(place) = place.filter(|_| clusters >= CLUSTERS_TO_KNOW_USUAL) else {
             return by_rarity.max(1e-300);
-        }
-        let mean = f64::from(tail.size.get()) / clusters;
-        let scatter = (f64::from(tail.size_squared.get()) - clusters * mean * mean).max(0.0);
-        let variance = (scatter + 4.0 * 0.2) / (clusters + 4.0);
-        let z = (rarity.size - mean) / (variance * (1.0 + 1.0 / clusters)).sqrt();
-        let by_size = (rate * student_sf(z, clusters + 3.0)).max(1e-300);
+        };
+        let chance = self.sizes.row(slot)[place].chance(rarity.size, clusters);
+        let by_size = (rate * chance).max(1e-300);
         if clusters < CLUSTERS_TO_KNOW_SIZES {
             by_size.max(by_rarity)
         } else {
@@ -259,6 +293,7 @@ impl Calibration {
 
     pub(crate) fn bytes(&self) -> usize {
         self.tails.bytes()
+            + self.sizes.bytes()
             + self.days.bytes()
             + self.counted_to.bytes()
             + self.running.len() * (size_of::<((u32, u8), Running)>() + 8)
@@ -268,21 +303,35 @@ impl Calibration {
 impl Lanes for Tail {
     type Arrow = UInt16Type;
 
-    const LANES: usize = 4;
+    const LANES: usize = 2;
 
     fn write(self, numbers: &mut Vec<u16>) {
-        for part in [self.clusters, self.excess, self.size, self.size_squared] {
-            part.write(numbers);
-        }
+        self.clusters.write(numbers);
+        self.excess.write(numbers);
     }
 
     fn read(numbers: &[u16]) -> Self {
-        let part = |at: usize| Brief::read(&numbers[at..]);
         Self {
-            clusters: part(0),
-            excess: part(1),
-            size: part(2),
-            size_squared: part(3),
+            clusters: Brief::read(numbers),
+            excess: Brief::read(&numbers[1..]),
+        }
+    }
+}
+
+impl Lanes for Sizes {
+    type Arrow = UInt16Type;
+
+    const LANES: usize = 2;
+
+    fn write(self, numbers: &mut Vec<u16>) {
+        self.mean.write(numbers);
+        self.variance.write(numbers);
+    }
+
+    fn read(numbers: &[u16]) -> Self {
+        Self {
+            mean: Fixed::read(numbers),
+            variance: Fixed::read(&numbers[1..]),
         }
     }
 }
@@ -332,6 +381,27 @@ mod tests {
         let (usual, tenfold) = (at(30.0, 3.0), at(300.0, 3.0 + 10f64.ln()));
         assert!(usual > 0.2, "{usual}");
         assert!(tenfold < 0.005, "{tenfold}");
+    }
+
+    #[test]
+    fn sizes_of_many_clusters_a_day_are_known_to_three_digits() {
+        let (mut calibration, mut pool) = (Calibration::new(), Pool::new());
+        calibration.begin(0, 0);
+        let size = |at: i64| 3.0 + 0.6 * (at as f64).sin();
+        for at in 0..(60 * 12) {
+            let bucket = at * BUCKETS_A_DAY / 12;
+            calibration.pass(0, bucket, Class::default(), &mut pool);
+            calibration.note(0, SIGNAL, bucket, rarity(30.0, size(at)));
+        }
+        let clusters = calibration.tails.row(0)[SIGNAL as usize].clusters.get();
+        let expected = 12.0 / (1.0 - 0.5f32.powf(1.0 / 21.0)) * (1.0 - 0.5f32.powf(60.0 / 21.0));
+        assert!(
+            (clusters / expected - 1.0).abs() < 0.1,
+            "{clusters} {expected}"
+        );
+        let sizes = calibration.sizes.row(0)[SIGNAL.size_place().unwrap()];
+        assert!((sizes.mean.get() - 3.0).abs() < 0.05, "{sizes:?}");
+        assert!((sizes.variance.get() - 0.18).abs() < 0.02, "{sizes:?}");
     }
 
     #[test]

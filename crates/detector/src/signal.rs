@@ -131,6 +131,8 @@ pub(crate) enum Signal {
 /// How many signals there are, and how many of them are counts with a prediction.
 pub(crate) const SIGNALS: usize = 18;
 pub(crate) const COUNTS: usize = 10;
+/// Of how many signals the sizes of clusters are known.
+pub(crate) const SIZED: usize = COUNTS + 1;
 
 impl Signal {
     pub(crate) const ALL: [Signal; SIGNALS] = [
@@ -229,19 +231,21 @@ impl Signal {
         }
     }
 
-    /// Returns whether the nominal rarity is itself a logarithm of size: then its exponential
-    /// tail says all there is to say of sizes.
-    pub(crate) const fn measures_size(self) -> bool {
-        matches!(
-            self,
+    /// Returns the place of the sizes of its clusters among those of [`SIZED`] signals. Of the
+    /// others the nominal rarity is itself a logarithm of size, and its exponential tail says
+    /// all there is to say of sizes.
+    pub(crate) const fn size_place(self) -> Option<usize> {
+        match self {
             Self::Strange10m
-                | Self::Strange1h
-                | Self::UnitCost
-                | Self::SingleRequest
-                | Self::Marginal
-                | Self::SlowTheft
-                | Self::Joint
-        )
+            | Self::Strange1h
+            | Self::UnitCost
+            | Self::SingleRequest
+            | Self::Marginal
+            | Self::SlowTheft
+            | Self::Joint => None,
+            Self::Probing => Some(COUNTS),
+            count => Some(count as usize),
+        }
     }
 
     /// Returns how long a cluster of exceedances lasts after its last one, in buckets.
@@ -309,5 +313,7 @@ mod tests {
         for (at, signal) in Signal::ALL.into_iter().enumerate() {
             assert_eq!(signal as usize, at);
         }
+        let places = Signal::ALL.into_iter().filter_map(Signal::size_place);
+        assert!(places.eq(0..SIZED));
     }
 }

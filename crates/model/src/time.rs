@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, SecondsFormat, Timelike, Utc};
+use chrono::{DateTime, Datelike, NaiveDateTime, SecondsFormat, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A moment in UTC, in milliseconds since the Unix epoch.
@@ -137,7 +137,7 @@ impl fmt::Display for Timestamp {
         let Some(time) = DateTime::<Utc>::from_timestamp_millis(self.0) else {
             return write!(f, "{}ms", self.0);
         };
-        match digits_of(&time)
+        match digits_of(&time.naive_utc())
             .as_ref()
             .map(|text| std::str::from_utf8(text))
         {
@@ -148,7 +148,7 @@ impl fmt::Display for Timestamp {
 }
 
 /// Returns RFC 3339 with milliseconds for years of four digits; every row of a report has some.
-fn digits_of(time: &DateTime<Utc>) -> Option<[u8; 24]> {
+fn digits_of(time: &NaiveDateTime) -> Option<[u8; 24]> {
     let year = u32::try_from(time.year())
         .ok()
         .filter(|year| *year < 10_000)?;
@@ -160,7 +160,7 @@ fn digits_of(time: &DateTime<Utc>) -> Option<[u8; 24]> {
         (13, 2, time.hour()),
         (16, 2, time.minute()),
         (19, 2, time.second()),
-        (23, 3, time.timestamp_subsec_millis()),
+        (23, 3, time.nanosecond() / 1_000_000),
     ] {
         for at in (end - digits..end).rev() {
             text[at] += (number % 10) as u8;

@@ -17,6 +17,8 @@ pub enum Trouble {
     Silence,
     /// A record brought out a defect of the program, and was passed over.
     Crash,
+    /// A changed configuration was refused.
+    Configuration,
 }
 
 impl Trouble {
@@ -29,6 +31,7 @@ impl Trouble {
             Self::Unreadable(_) => "unreadable",
             Self::Silence => "silence",
             Self::Crash => "crash",
+            Self::Configuration => "configuration",
         }
     }
 
@@ -41,6 +44,7 @@ impl Trouble {
             Self::Unreadable(partition) => format!("Next to nothing of {partition} can be read"),
             Self::Silence => "No usage arrives".to_owned(),
             Self::Crash => "A record brought out a defect and was passed over".to_owned(),
+            Self::Configuration => "A changed configuration cannot be used".to_owned(),
         }
     }
 
@@ -65,6 +69,9 @@ impl Trouble {
             }
             Self::Silence => "Nobody is watched while nothing is seen.",
             Self::Crash => "Everything else is read. The record is a dead letter, `crash`.",
+            Self::Configuration => {
+                "All works as it did before the change. A restart would fail until it is mended."
+            }
         }
     }
 
@@ -83,6 +90,7 @@ impl Trouble {
                 "SELECT * FROM dead_letters WHERE reason = 'crash'; please report the place that \
                  the log names."
             }
+            Self::Configuration => "Mend the file, try it with spikewatch check, and reload again.",
         }
     }
 }

@@ -65,6 +65,7 @@ pub struct PipelineVitals {
     checkpoint_millis: AtomicI64,
     last_error: Mutex<Option<String>>,
     unreadable: Mutex<Vec<Partition>>,
+    refused_configuration: Mutex<Option<String>>,
 }
 
 /// How one partition is doing.
@@ -135,6 +136,22 @@ impl PipelineVitals {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone()
+    }
+
+    /// Returns why a changed configuration was refused, if the last one was.
+    pub fn refused_configuration(&self) -> Option<String> {
+        self.refused_configuration
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Takes why a changed configuration was refused.
+    pub fn refuse_configuration(&self, why: String) {
+        *self
+            .refused_configuration
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(why);
     }
 
     pub(crate) fn set_unreadable(&self, partitions: Vec<Partition>) {

@@ -155,6 +155,9 @@ impl Watch {
         if std::mem::replace(&mut self.crashes, crashes) < crashes {
             wrong.insert(Trouble::Crash, (now, 0));
         }
+        if vitals.refused_configuration().is_some() {
+            wrong.insert(Trouble::Configuration, (now, 0));
+        }
         wrong
     }
 
@@ -169,18 +172,16 @@ impl Watch {
         if trouble == Trouble::Crash && ended.is_some() {
             return;
         }
-        let fails = !matches!(
-            trouble,
-            Trouble::Silence | Trouble::Crash | Trouble::Unreadable(_)
-        );
+        let detail = match trouble {
+            Trouble::Silence | Trouble::Crash | Trouble::Unreadable(_) => None,
+            Trouble::Configuration => self.vitals.refused_configuration(),
+            Trouble::History | Trouble::Casebook | Trouble::Snapshots => self.vitals.last_error(),
+        };
         let alert = SelfAlert {
             trouble,
             since,
             ended,
-            detail: self
-                .vitals
-                .last_error()
-                .filter(|_| fails && ended.is_none()),
+            detail: detail.filter(|_| ended.is_none()),
         };
         warn!(
             title = alert.title(),

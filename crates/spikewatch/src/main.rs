@@ -18,6 +18,7 @@ mod marked;
 mod networks;
 mod polling;
 mod process;
+mod reload;
 mod upkeep;
 mod wiring;
 

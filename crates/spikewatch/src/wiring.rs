@@ -155,7 +155,7 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
 }
 
 /// Makes the client of the schema registry, where one is named.
-fn schema_registry(config: &Config) -> Result<Option<SchemaRegistry>, ConfigError> {
+pub(crate) fn schema_registry(config: &Config) -> Result<Option<SchemaRegistry>, ConfigError> {
     if config.registry.url.is_none() {
         return Ok(None);
     }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
+mod crash_points;
 mod joint;
 mod snapshots;
 mod support;

@@ -52,8 +52,12 @@ impl HistoryWriter for FlakyHistory {
                 transient: true,
             });
         }
+        // As there is before and after any real commit, for a crash to fall into.
+        tokio::task::yield_now().await;
         self.order.lock().unwrap().push("committed");
-        self.inner.commit(commit).await
+        let receipt = self.inner.commit(commit).await;
+        tokio::task::yield_now().await;
+        receipt
     }
 
     async fn next_offset(&self, partition: &Partition) -> Result<Option<i64>, columns::Error> {
@@ -73,7 +77,10 @@ impl RecordSink for FlakyTopic {
                 transient: true,
             });
         }
-        self.0.append(topic, records).await
+        tokio::task::yield_now().await;
+        let appended = self.0.append(topic, records).await;
+        tokio::task::yield_now().await;
+        appended
     }
 }
 

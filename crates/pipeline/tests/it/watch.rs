@@ -123,3 +123,15 @@ async fn a_channel_that_is_down_is_tried_again() {
     house.pass(5).await;
     assert_eq!(house.told(), [(Trouble::Snapshots, false)]);
 }
+
+#[tokio::test]
+async fn a_refused_configuration_is_told_once_and_hides_nothing() {
+    let mut house = House::new();
+    house.vitals.refuse_configuration("line 7".to_owned());
+    house.pass(1).await;
+    assert_eq!(house.told(), [(Trouble::Configuration, false)]);
+    for _ in 0..12 * 60 * 7 {
+        house.pass_silently().await;
+    }
+    assert_eq!(house.told(), [(Trouble::Silence, false)]);
+}

@@ -13,10 +13,12 @@ use crate::{decoding, files, gateway_process, networks, polling, wiring};
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What was looked at, and how that went.
+type Check = (String, Result<String, String>);
+
 pub(crate) async fn run(file: Option<&Path>, args: CheckArgs) -> anyhow::Result<ExitCode> {
     let config = config::load(file)?;
-    let networks = networks::open(&config)?;
-    decoding::codec(&config)?;
+    let local = local(&config)?;
     let name = config::find(file).unwrap_or_default();
     println!("ok    {} is understood", name.display());
     let mut failures = 0;
@@ -27,16 +29,48 @@ pub(crate) async fn run(file: Option<&Path>, args: CheckArgs) -> anyhow::Result<
             println!("fail  {what}: {text}");
         }
     };
+    for (what, outcome) in local {
+        say(what, outcome);
+    }
+    if !args.no_environment {
+        for channel in notify::channels(config.notify.clone()).unwrap_or_default() {
+            let outcome = channel.probe().await;
+            say(
+                format!("notify.{}", channel.name()),
+                outcome
+                    .map(|()| "reached".to_owned())
+                    .map_err(|err| err.to_string()),
+            );
+        }
+        reach_kafka(&config, &mut say).await;
+        reach_history(&config, &mut say).await;
+        reach_providers(&config, &mut say).await?;
+    }
+    if failures > 0 {
+        eprintln!("error: {failures} of the checks failed");
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Checks all of a configuration that can be checked without another machine.
+///
+/// # Errors
+/// Where a file that it names cannot be used.
+pub(crate) fn local(config: &Config) -> anyhow::Result<Vec<Check>> {
+    let networks = networks::open(config)?;
+    decoding::codec(config)?;
+    wiring::schema_registry(config)?;
+    let mut checks = Vec::new();
     if let Some(inventory) = &config.inventory.file {
         let outcome = files::inventory(inventory)
             .map(|inventory| format!("{} keys", inventory.keys.len()))
             .map_err(|err| format!("{err:#}"));
-        say(format!("inventory {}", inventory.display()), outcome);
+        checks.push((format!("inventory {}", inventory.display()), outcome));
     }
-    for (key, text) in networks::described(&networks) {
-        say(key, Ok(text));
-    }
-    if let Some(gateway) = gateway_process::configured(&config) {
+    let described = networks::described(&networks);
+    checks.extend(described.into_iter().map(|(key, text)| (key, Ok(text))));
+    if let Some(gateway) = gateway_process::configured(config) {
         let outcome = gateway.check().map_err(|err| chain(&err));
         let addresses = [
             gateway
@@ -48,49 +82,18 @@ pub(crate) async fn run(file: Option<&Path>, args: CheckArgs) -> anyhow::Result<
         ];
         let listen: Vec<String> = addresses.into_iter().flatten().collect();
         let listen = format!("will listen on {}", listen.join(", on "));
-        say("sql".to_owned(), outcome.map(|()| listen));
+        checks.push(("sql".to_owned(), outcome.map(|()| listen)));
     }
-    match notify::channels(config.notify.clone()) {
-        Ok(channels) if args.no_environment => {
-            say(
-                "notify".to_owned(),
-                Ok(listed(&wiring::channel_names(&channels))),
-            );
-        }
-        Ok(channels) => {
-            for channel in channels {
-                let outcome = channel.probe().await;
-                say(
-                    format!("notify.{}", channel.name()),
-                    outcome
-                        .map(|()| "reached".to_owned())
-                        .map_err(|err| err.to_string()),
-                );
-            }
-        }
-        Err(err) => say("notify".to_owned(), Err(chain(&err))),
-    }
+    let channels = notify::channels(config.notify.clone());
+    let channels = channels.map(|channels| listed(&wiring::channel_names(&channels)));
+    checks.push(("notify".to_owned(), channels.map_err(|err| chain(&err))));
     let clock: std::sync::Arc<dyn model::Clock> = std::sync::Arc::new(model::SystemClock);
-    match respond::connectors(config.respond.clone(), &clock) {
-        Ok(connectors) => {
-            let names: Vec<String> = connectors
-                .iter()
-                .map(|connector| connector.name().to_owned())
-                .collect();
-            say("respond".to_owned(), Ok(listed(&names)));
-        }
-        Err(err) => say("respond".to_owned(), Err(chain(&err))),
-    }
-    if !args.no_environment {
-        reach_kafka(&config, &mut say).await;
-        reach_history(&config, &mut say).await;
-        reach_providers(&config, &mut say).await?;
-    }
-    if failures > 0 {
-        eprintln!("error: {failures} of the checks failed");
-        return Ok(ExitCode::FAILURE);
-    }
-    Ok(ExitCode::SUCCESS)
+    let connectors = respond::connectors(config.respond.clone(), &clock).map(|connectors| {
+        let names = connectors.iter().map(|connector| connector.name());
+        listed(&names.map(str::to_owned).collect::<Vec<_>>())
+    });
+    checks.push(("respond".to_owned(), connectors.map_err(|err| chain(&err))));
+    Ok(checks)
 }
 
 /// Looks for the lake where it is not on a disk of this machine.

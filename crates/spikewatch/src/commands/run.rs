@@ -12,6 +12,7 @@ use serde_json::json;
 use tracing::{error, info, warn};
 
 use crate::cli::RunArgs;
+use crate::reload::{self, Reload};
 use crate::{config, gateway_process, process, upkeep, wiring};
 
 /// How long the last messages may take before the process ends.
@@ -28,6 +29,8 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
         gateway_config.check().map_err(wrong)?;
     }
     let cancel = process::stop_on_signal()?;
+    // A finite run ends with its terminal.
+    let hang_ups = (!args.until_end).then(reload::hang_ups).transpose()?;
     let stop_at = if args.until_end {
         StopAt::End
     } else {
@@ -93,6 +96,13 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
     if !args.until_end {
         tokio::spawn(service.watch.run(cancel.child_token()));
     }
+    let reload = match hang_ups {
+        Some(hang_ups) => {
+            let (vitals, cancel) = (service.vitals.clone(), cancel.clone());
+            Reload::on(hang_ups, file.map(Path::to_owned), vitals, cancel)
+        }
+        None => Reload::default(),
+    };
     let progress = args
         .until_end
         .then(|| tokio::spawn(report(service.vitals.clone())));
@@ -125,7 +135,10 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
         return Err(crash?.begin_anew());
     }
     let summary = summary?;
-    deliverer.drain(DRAIN).await;
+    let begins_anew = reload.is_wanted() && !process::is_asked_to_stop();
+    if !begins_anew {
+        deliverer.drain(DRAIN).await;
+    }
     if let Some(pages) = pages
         && let Ok(Err(error)) = tokio::time::timeout(Duration::from_secs(5), pages).await?
     {
@@ -136,6 +149,9 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
     tell(&summary);
     if let Some(stats) = &args.stats {
         write_stats(stats, &summary)?;
+    }
+    if begins_anew {
+        return Err(process::begin_anew().context("begin anew with the changed configuration"));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -21,6 +21,7 @@ mod networks;
 mod object_storage;
 mod poison;
 mod real_trace;
+mod reload;
 mod secrets;
 mod soak;
 mod sql;

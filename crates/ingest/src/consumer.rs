@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -29,6 +30,13 @@ const CHANNEL_BATCHES: usize = 8;
 /// How long `StopAt::End` waits for a topic to appear.
 const TOPIC_WAIT: Duration = Duration::from_secs(30);
 
+/// How long the poll thread may take to answer; it asks the broker now and then.
+const ANSWER_WAIT: Duration = Duration::from_secs(5);
+
+/// How long it may take to leave the group and to have the last offsets taken. A broker that is
+/// silent would take minutes, and nothing depends on either.
+const LEAVE_WAIT: Duration = Duration::from_secs(5);
+
 /// When a source has nothing more to give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopAt {
@@ -49,6 +57,8 @@ pub struct KafkaSource {
     lag: Lag,
     unread: Unread,
     thread: Option<std::thread::JoinHandle<()>>,
+    /// Hangs up once the thread has ended.
+    ended: std::sync::mpsc::Receiver<()>,
 }
 
 enum Command {
@@ -105,9 +115,13 @@ impl KafkaSource {
             paused: false,
             opened_at: Instant::now(),
         };
+        let (ends, ended) = std::sync::mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("kafka-poll".into())
-            .spawn(move || poller.run())
+            .spawn(move || {
+                let _ends_last = ends;
+                poller.run();
+            })
             .map_err(|_| Error::ThreadEnded)?;
         Ok(Self {
             batches,
@@ -116,6 +130,7 @@ impl KafkaSource {
             lag,
             unread,
             thread: Some(thread),
+            ended,
         })
     }
 
@@ -142,13 +157,15 @@ impl EventSource for KafkaSource {
         self.commands
             .send(Command::Commit(ranges.to_vec(), answer))
             .map_err(|_| SourceError::from(Error::ThreadEnded))?;
-        answered
+        let could_not = |why: String| SourceError {
+            message: format!("could not commit offsets: {why}"),
+            transient: true,
+        };
+        tokio::time::timeout(ANSWER_WAIT, answered)
             .await
+            .map_err(|_| could_not("the broker does not answer".into()))?
             .map_err(ended)?
-            .map_err(|source| SourceError {
-                message: format!("could not commit offsets: {source}"),
-                transient: true,
-            })
+            .map_err(|source| could_not(source.to_string()))
     }
 
     fn caught_up(&self) -> bool {
@@ -171,6 +188,12 @@ impl Drop for KafkaSource {
         // The thread may have ended by itself; then there is nobody to tell.
         let _ = self.commands.send(Command::Stop);
         self.batches.close();
+        if let Err(RecvTimeoutError::Timeout) = self.ended.recv_timeout(LEAVE_WAIT) {
+            warn!(
+                "the broker does not answer: the group finds out by itself that this member left"
+            );
+            return;
+        }
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -279,7 +302,8 @@ impl Poller {
         if list.count() == 0 {
             Ok(())
         } else {
-            self.consumer.commit(&list, CommitMode::Sync)
+            // Whoever polls does not wait; what came of it is told to the context.
+            self.consumer.commit(&list, CommitMode::Async)
         }
     }
 

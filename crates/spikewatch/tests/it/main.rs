@@ -17,6 +17,7 @@ mod gateway;
 mod graceful_stop;
 mod kill_nine;
 mod malformed;
+mod network;
 mod networks;
 mod object_storage;
 mod poison;

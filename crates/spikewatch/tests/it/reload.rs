@@ -1,41 +1,6 @@
 //! A changed configuration takes effect without a stop, and one that cannot be used does not.
 
-use serde_json::json;
-
-use crate::support::{Broker, Encoded, Instance, Running, eventually, tools};
-
-/// Returns events of one key from one number to another.
-fn events(from: usize, to: usize) -> Vec<Encoded> {
-    let event = |number: usize| {
-        let time = format!("2026-05-04T12:{:02}:00Z", number % 60);
-        json!({
-            "id": format!("event-{number}"), "time": time, "provider": "openai",
-            "account": "acme", "key": "key_a", "requests": 1,
-        })
-    };
-    let encoded = |number| Encoded {
-        key: Some("key_a".to_owned()),
-        value: event(number).to_string().into_bytes(),
-    };
-    (from..to).map(encoded).collect()
-}
-
-fn change(instance: &Instance, change: impl Fn(&str) -> String) {
-    let text = std::fs::read_to_string(instance.config()).unwrap();
-    std::fs::write(instance.config(), change(&text)).unwrap();
-}
-
-/// Waits until so many events are in the history.
-fn committed(instance: &Instance, running: &mut Running, rows: usize) {
-    eventually("rows of all that was produced", || {
-        assert!(running.ended().is_none(), "{}", running.stderr());
-        if instance.commits() < 2 {
-            return None;
-        }
-        let counts = instance.sql("SELECT count(*), count(DISTINCT event_id) FROM usage_events");
-        (counts == format!("{rows},{rows}")).then_some(())
-    });
-}
+use crate::support::{Broker, Instance, events, eventually, tools};
 
 #[test]
 fn a_changed_configuration_takes_effect_in_the_same_process() {
@@ -44,17 +9,15 @@ fn a_changed_configuration_takes_effect_in_the_same_process() {
     };
     let broker = Broker::start(&tools);
     let instance = Instance::new(&broker, "[history]\ncommit_interval_secs = 1\n");
-    broker.produce_encoded("usage", 1, &events(0, 20));
-    broker.produce_encoded("more", 1, &events(20, 30));
+    broker.produce_encoded("usage", 1, &events(0..20));
+    broker.produce_encoded("more", 1, &events(20..30));
     let mut running = instance.start_service();
-    committed(&instance, &mut running, 20);
+    instance.await_rows(&mut running, 20);
 
     // Another topic.
-    change(&instance, |text| {
-        text.replace("[\"usage\"]", "[\"usage\", \"more\"]")
-    });
+    instance.change_config(|text| text.replace("[\"usage\"]", "[\"usage\", \"more\"]"));
     running.signal("HUP");
-    committed(&instance, &mut running, 30);
+    instance.await_rows(&mut running, 30);
     assert!(running.stderr().contains("the configuration is read anew"));
 
     // What cannot be used ends nothing, in whichever way it is wrong.
@@ -64,7 +27,7 @@ fn a_changed_configuration_takes_effect_in_the_same_process() {
         ("[inventory]\nfile = \"nowhere.json\"\n", "nowhere.json"),
     ] {
         let refused = running.stderr().matches("is refused").count();
-        change(&instance, |_| format!("{good}{wrong}"));
+        instance.change_config(|_| format!("{good}{wrong}"));
         running.signal("HUP");
         eventually("a refusal", || {
             (running.stderr().matches("is refused").count() > refused).then_some(())
@@ -72,8 +35,8 @@ fn a_changed_configuration_takes_effect_in_the_same_process() {
         assert!(running.stderr().contains(expected), "{}", running.stderr());
     }
     std::fs::write(instance.config(), &good).unwrap();
-    broker.produce_encoded("usage", 1, &events(30, 35));
-    committed(&instance, &mut running, 35);
+    broker.produce_encoded("usage", 1, &events(30..35));
+    instance.await_rows(&mut running, 35);
 
     // Nothing that was read before is read again, and the signal works more than once.
     running.signal("HUP");
@@ -82,8 +45,8 @@ fn a_changed_configuration_takes_effect_in_the_same_process() {
             && running.stderr().matches("caught up").count() >= 3)
             .then_some(())
     });
-    broker.produce_encoded("more", 1, &events(35, 40));
-    committed(&instance, &mut running, 40);
+    broker.produce_encoded("more", 1, &events(35..40));
+    instance.await_rows(&mut running, 40);
     running.signal("TERM");
     let outcome = running.wait();
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);

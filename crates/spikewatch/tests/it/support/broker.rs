@@ -49,11 +49,7 @@ impl Broker {
 
     /// Ends it in peace, so that it saves what it has, and starts it again at the same address.
     pub(crate) fn restart(&mut self) {
-        let group = format!("-{}", self.child.id());
-        let ended = Command::new("kill")
-            .args(["-s", "TERM", "--", &group])
-            .status();
-        assert!(ended.unwrap().success());
+        self.signal("TERM");
         self.child.wait().unwrap();
         let address: SocketAddr = self.address.parse().unwrap();
         eventually("the broker to be gone", || {
@@ -63,6 +59,16 @@ impl Broker {
         eventually("the broker to listen again", || {
             TcpStream::connect(address).is_ok().then_some(())
         });
+    }
+
+    /// Sends a signal to the broker by its name: `STOP` makes it a black hole, whose connections
+    /// stay open and answer nothing, until `CONT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let group = format!("-{}", self.child.id());
+        let sent = Command::new("kill")
+            .args(["-s", name, "--", &group])
+            .status();
+        assert!(sent.unwrap().success());
     }
 
     fn python(&self, name: &str, topic: &str) -> Command {

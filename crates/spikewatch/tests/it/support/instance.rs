@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{Broker, Outcome, Running, program, run};
+use super::{Broker, Outcome, Running, eventually, program, run};
 
 /// The topic that usage is produced to.
 const TOPIC: &str = "usage";
@@ -112,6 +112,24 @@ impl Instance {
     /// Asks in SQL and returns the rows.
     pub(crate) fn sql_rows(&self, query: &str) -> Vec<Value> {
         lines(&self.run(["sql", "--format", "json", query]).good())
+    }
+
+    /// Waits until the history has so many events, each once.
+    pub(crate) fn await_rows(&self, running: &mut Running, rows: usize) {
+        eventually("the rows of all that was produced", || {
+            assert!(running.ended().is_none(), "{}", running.stderr());
+            if self.commits() < 2 {
+                return None;
+            }
+            let counts = self.sql("SELECT count(*), count(DISTINCT event_id) FROM usage_events");
+            (counts == format!("{rows},{rows}")).then_some(())
+        });
+    }
+
+    /// Changes the configuration.
+    pub(crate) fn change_config(&self, change: impl Fn(&str) -> String) {
+        let text = std::fs::read_to_string(self.config()).unwrap();
+        std::fs::write(self.config(), change(&text)).unwrap();
     }
 
     /// Returns every alert, by id.

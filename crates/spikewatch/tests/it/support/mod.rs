@@ -15,7 +15,7 @@ pub(crate) use http_server::{HttpServer, Request};
 pub(crate) use instance::Instance;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use program::{Outcome, Running, program, run};
-pub(crate) use usage::{Usage, four_keys, write_lines};
+pub(crate) use usage::{Usage, events, four_keys, write_lines};
 pub(crate) use wait::eventually;
 
 /// Returns the folder of the tools, or says that a test is skipped.

@@ -4,8 +4,26 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::Encoded;
+
 /// Minutes between two events of a key.
 const STEP_MINUTES: u64 = 30;
+
+/// Returns plain events of one key, from one number to another, as records.
+pub(crate) fn events(numbers: std::ops::Range<usize>) -> Vec<Encoded> {
+    let event = |number: usize| {
+        json!({
+            "id": format!("event-{number}"),
+            "time": format!("2026-05-04T12:{:02}:00Z", number % 60),
+            "provider": "openai", "account": "acme", "key": "key_a", "requests": 1,
+        })
+    };
+    let encoded = |number| Encoded {
+        key: Some("key_a".to_owned()),
+        value: event(number).to_string().into_bytes(),
+    };
+    numbers.map(encoded).collect()
+}
 
 /// The usage of one key, from 2026-03-01 on.
 pub(crate) struct Usage {

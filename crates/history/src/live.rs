@@ -120,19 +120,8 @@ impl SocketTable {
             schema: table.schema(),
         }
     }
-}
 
-#[async_trait]
-impl TableSource for SocketTable {
-    fn name(&self) -> &str {
-        self.name
-    }
-
-    fn schema(&self) -> SchemaRef {
-        self.schema.clone()
-    }
-
-    async fn batches(&self) -> Result<Vec<RecordBatch>, Error> {
+    async fn ask(&self) -> Result<Vec<RecordBatch>, Error> {
         // A socket nobody answers at is left over from a service that was killed.
         let Ok(mut stream) = UnixStream::connect(&self.path).await else {
             return Ok(Vec::new());
@@ -153,5 +142,66 @@ impl TableSource for SocketTable {
         }
         let reader = StreamReader::try_new(bytes.as_slice(), None)?;
         reader.map(|batch| Ok(batch?)).collect()
+    }
+}
+
+#[async_trait]
+impl TableSource for SocketTable {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    async fn batches(&self) -> Result<Vec<RecordBatch>, Error> {
+        // A service that ends while it is asked has committed what it had, or begins anew.
+        let asked = match self.ask().await {
+            Err(Error::Output(_) | Error::Arrow(_)) => self.ask().await,
+            asked => asked,
+        };
+        asked.map_err(|err| match err {
+            Error::Output(_) => Error::Storage {
+                message: "the running service hung up before it sent its newest rows; ask again"
+                    .to_owned(),
+                transient: true,
+            },
+            err => err,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hangs up on so many askers without a look at what they said, and is gone then.
+    fn hang_up(path: &Path, askers: usize) {
+        let listener = UnixListener::bind(path).unwrap();
+        tokio::spawn(async move {
+            for _ in 0..askers {
+                let (stream, _) = listener.accept().await.unwrap();
+                stream.readable().await.unwrap();
+            }
+        });
+    }
+
+    #[tokio::test]
+    async fn a_service_that_ends_while_it_is_asked_has_nothing_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("live.sock");
+        hang_up(&path, 1);
+        let table = SocketTable::usage(&path);
+        assert_eq!(table.batches().await.unwrap(), Vec::new());
+    }
+
+    #[tokio::test]
+    async fn one_that_always_hangs_up_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("live.sock");
+        hang_up(&path, 100);
+        let told = SocketTable::usage(&path).batches().await.unwrap_err();
+        assert!(told.to_string().contains("ask again"), "{told}");
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::{config, gateway_process, lake, process, wiring};
+use crate::{config, gateway_process, lake, process, reload, wiring};
 
 /// How often the memory of the process is looked at. A query cannot take much more meanwhile than
 /// the machine can hand out in that time.
@@ -34,6 +34,8 @@ pub(crate) async fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
     }
     end_beyond(config.sql.process_memory_bytes)?;
     let cancel = process::stop_on_signal()?;
+    // A changed configuration is the service's matter, which begins this process anew.
+    let _hang_ups = reload::hang_ups()?;
     end_with_parent(cancel.clone())?;
     let served = gateway.serve(cancel).await;
     casebook.close().await;

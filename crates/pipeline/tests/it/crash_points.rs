@@ -5,7 +5,7 @@
 //! await, the next one at its second, and so on until one comes to its end; and after each a new
 //! run must make of what is there what an undisturbed run makes.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -55,7 +55,7 @@ struct Outcome {
     dead_letters: Vec<(i32, i64)>,
     /// Of the topic of dead letters, which may have one twice after a crash.
     letters_told: BTreeSet<Vec<u8>>,
-    offsets: Vec<(Partition, i64)>,
+    offsets: BTreeMap<Partition, i64>,
 }
 
 impl World {
@@ -109,11 +109,9 @@ impl World {
             let topics = self.setup.topic.topics.lock().unwrap();
             let told = topics.get("dead-letters").into_iter().flatten();
             let letters_told = told.map(|(_, body)| body.clone()).collect();
-            let mut offsets = Vec::new();
-            for snapshot in self.setup.snapshots.as_ref().unwrap().snapshots() {
-                offsets = snapshot.offsets().into_iter().collect();
-                break;
-            }
+            let snapshots = self.setup.snapshots.as_ref().unwrap().snapshots();
+            let newest = snapshots.into_iter().next();
+            let offsets = newest.map(|snapshot| snapshot.offsets());
             Outcome {
                 rows: self.setup.history.rows(),
                 alerts,
@@ -127,7 +125,7 @@ impl World {
                     .map(|letter| place(&letter.position))
                     .collect(),
                 letters_told,
-                offsets,
+                offsets: offsets.unwrap_or_default(),
             }
         })
     }

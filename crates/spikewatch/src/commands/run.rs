@@ -150,7 +150,7 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
     if let Some(stats) = &args.stats {
         write_stats(stats, &summary)?;
     }
-    if begins_anew {
+    if begins_anew && !process::is_asked_to_stop() {
         return Err(process::begin_anew().context("begin anew with the changed configuration"));
     }
     Ok(ExitCode::SUCCESS)

@@ -22,10 +22,15 @@ impl Brief {
     /// not from chance (stochastic rounding; Croci and others 2022).
     pub(crate) fn plus(self, number: f32, salt: u64) -> Self {
         let bits = (self.get() + number).to_bits();
-        let mixed = (salt ^ u64::from(bits) << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        Self((bits.wrapping_add((mixed >> 48) as u32) >> 16) as u16)
+        Self((bits.wrapping_add(u32::from(scattered(bits, salt))) >> 16) as u16)
     }
+}
+
+/// Returns a number that is spread evenly over all salts, and the same for the same salt.
+fn scattered(bits: u32, salt: u64) -> u16 {
+    let mixed = (salt ^ u64::from(bits) << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    (mixed >> 48) as u16
 }
 
 /// A number between -16 and 16 in two bytes, in 2048ths.
@@ -38,13 +43,16 @@ impl Fixed {
     pub(crate) fn get(self) -> f32 {
         f32::from(self.0) / Self::ONE
     }
-}
 
-impl From<f32> for Fixed {
-    /// What lies outside is taken for the end that is nearer.
-    fn from(value: f32) -> Self {
+    /// Takes a number that follows another by a small step, right on average as [`Brief::plus`]
+    /// is: to the nearest, a step below half of the last digit would never be taken. What lies
+    /// outside is taken for the end that is nearer.
+    pub(crate) fn near(value: f32, salt: u64) -> Self {
+        let scaled = value * Self::ONE;
+        let below = scaled.floor();
+        let goes_up = (scaled - below) * 65_536.0 > f32::from(scattered(value.to_bits(), salt));
         // A cast saturates.
-        Self((value * Self::ONE).round() as i16)
+        Self((below + if goes_up { 1.0 } else { 0.0 }) as i16)
     }
 }
 
@@ -125,10 +133,18 @@ mod tests {
     #[test]
     fn what_is_fixed_keeps_to_its_range() {
         for value in [0.0, -3.17, 15.9, 0.000_5] {
-            let kept = Fixed::from(value).get();
-            assert!((kept - value).abs() <= 0.000_25, "{value} {kept}");
+            let kept = Fixed::near(value, 3).get();
+            assert!((kept - value).abs() <= 0.000_5, "{value} {kept}");
         }
-        assert!(Fixed::from(1e9).get() > 15.9 && Fixed::from(-1e9).get() == -16.0);
+        assert!(Fixed::near(1e9, 3).get() > 15.9 && Fixed::near(-1e9, 3).get() == -16.0);
+    }
+
+    #[test]
+    fn steps_smaller_than_a_digit_are_taken_on_average() {
+        let step = 0.000_1;
+        let walk = |at: Fixed, salt| Fixed::near(at.get() + step, salt);
+        let reached = (0..20_000).fold(Fixed::default(), walk).get();
+        assert!((reached - 2.0).abs() < 0.1, "{reached}");
     }
 
     #[test]

@@ -54,13 +54,13 @@ struct Sizes {
 
 impl Sizes {
     /// Learns a size; `clusters` were learned before, as far as they still count (Welford 1962).
-    fn learn(&mut self, size: f32, clusters: f32) {
+    fn learn(&mut self, size: f32, clusters: f32, salt: u64) {
         let (mean, variance) = (self.mean.get(), self.variance.get());
         let from_mean = size - mean;
         let new_mean = mean + from_mean / (clusters + 1.0);
         let scatter = variance * clusters + from_mean * (size - new_mean);
-        self.mean = Fixed::from(new_mean);
-        self.variance = Fixed::from(scatter / (clusters + 1.0));
+        self.mean = Fixed::near(new_mean, salt);
+        self.variance = Fixed::near(scatter / (clusters + 1.0), salt);
     }
 
     /// Returns the chance of a size and more, by Student's t.
@@ -227,7 +227,7 @@ impl Calibration {
             let Some(place) = signal.size_place() else {
                 continue;
             };
-            self.sizes.row_mut(slot)[place].learn(size, before);
+            self.sizes.row_mut(slot)[place].learn(size, before, salt);
         }
     }
 
@@ -383,25 +383,47 @@ mod tests {
         assert!(tenfold < 0.005, "{tenfold}");
     }
 
-    #[test]
-    fn sizes_of_many_clusters_a_day_are_known_to_three_digits() {
+    /// Lets a key burst twelve times a day for 120 days, and returns what is known of the sizes.
+    fn sizes_after(size: impl Fn(i64) -> f64) -> (f32, f32, f32) {
         let (mut calibration, mut pool) = (Calibration::new(), Pool::new());
         calibration.begin(0, 0);
-        let size = |at: i64| 3.0 + 0.6 * (at as f64).sin();
-        for at in 0..(60 * 12) {
+        for at in 0..(120 * 12) {
             let bucket = at * BUCKETS_A_DAY / 12;
             calibration.pass(0, bucket, Class::default(), &mut pool);
             calibration.note(0, SIGNAL, bucket, rarity(30.0, size(at)));
         }
         let clusters = calibration.tails.row(0)[SIGNAL as usize].clusters.get();
-        let expected = 12.0 / (1.0 - 0.5f32.powf(1.0 / 21.0)) * (1.0 - 0.5f32.powf(60.0 / 21.0));
-        assert!(
-            (clusters / expected - 1.0).abs() < 0.1,
-            "{clusters} {expected}"
-        );
         let sizes = calibration.sizes.row(0)[SIGNAL.size_place().unwrap()];
-        assert!((sizes.mean.get() - 3.0).abs() < 0.05, "{sizes:?}");
-        assert!((sizes.variance.get() - 0.18).abs() < 0.02, "{sizes:?}");
+        (clusters, sizes.mean.get(), sizes.variance.get())
+    }
+
+    #[test]
+    fn sizes_of_many_clusters_a_day_are_known() {
+        let expected = 12.0 / (1.0 - 0.5f32.powf(1.0 / 21.0));
+        // Of a sine the variance is half of the square.
+        for swing in [0.07, 0.2, 0.6, 2.0] {
+            let (clusters, mean, variance) =
+                sizes_after(|at| 3.0 + swing * (at as f64 * 1.7).sin());
+            assert!(
+                (clusters / expected - 1.0).abs() < 0.1,
+                "{clusters} {expected}"
+            );
+            let wanted = (swing * swing / 2.0) as f32;
+            let slack = 0.008 + 0.1 * wanted;
+            assert!((mean - 3.0).abs() < 0.05, "{swing}: {mean}");
+            assert!(
+                (variance - wanted).abs() < slack,
+                "{swing}: {variance} {wanted}"
+            );
+        }
+    }
+
+    #[test]
+    fn sizes_follow_a_key_that_changes() {
+        // Larger by a tenth for the second half of the time: three half-lives.
+        let (_, mean, variance) = sizes_after(|at| if at < 60 * 12 { 3.0 } else { 3.1 });
+        assert!((3.07..3.1).contains(&mean), "{mean}");
+        assert!(variance < 0.01, "{variance}");
     }
 
     #[test]

@@ -121,10 +121,11 @@ impl SocketTable {
         }
     }
 
-    async fn ask(&self) -> Result<Vec<RecordBatch>, Error> {
+    /// Asks once; `None` if the service hangs up without a word.
+    async fn ask(&self) -> Result<Option<Vec<RecordBatch>>, Error> {
         // A socket nobody answers at is left over from a service that was killed.
         let Ok(mut stream) = UnixStream::connect(&self.path).await else {
-            return Ok(Vec::new());
+            return Ok(Some(Vec::new()));
         };
         let mut bytes = Vec::new();
         let read = tokio::time::timeout(SOCKET_PATIENCE, async {
@@ -136,12 +137,12 @@ impl SocketTable {
             message: "the running service did not send its newest rows in time".to_owned(),
             transient: true,
         })??;
-        // A service of another version may not have the table.
         if bytes.is_empty() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let reader = StreamReader::try_new(bytes.as_slice(), None)?;
-        reader.map(|batch| Ok(batch?)).collect()
+        let batches: Result<_, Error> = reader.map(|batch| Ok(batch?)).collect();
+        batches.map(Some)
     }
 }
 
@@ -158,10 +159,12 @@ impl TableSource for SocketTable {
     async fn batches(&self) -> Result<Vec<RecordBatch>, Error> {
         // A service that ends while it is asked has committed what it had, or begins anew.
         let asked = match self.ask().await {
-            Err(Error::Output(_) | Error::Arrow(_)) => self.ask().await,
+            Ok(None) | Err(Error::Output(_) | Error::Arrow(_)) => self.ask().await,
             asked => asked,
         };
-        asked.map_err(|err| match err {
+        // A service of another version may not have the table.
+        let batches = asked.map(Option::unwrap_or_default);
+        batches.map_err(|err| match err {
             Error::Output(_) => Error::Storage {
                 message: "the running service hung up before it sent its newest rows; ask again"
                     .to_owned(),

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 use crate::group::{GroupContext, Positions, Unread};
-use crate::{Error, KafkaConfig, Lag, TopicConfig};
+use crate::{Error, KafkaConfig, KafkaSink, Lag, TopicConfig};
 
 /// Records of one batch, and how long the first of them waits for company.
 const BATCH_RECORDS: usize = 4096;
@@ -94,7 +94,7 @@ impl KafkaSource {
         consumer.subscribe(&topics).map_err(Error::Setup)?;
 
         let (batch_sender, batches) = mpsc::channel(CHANNEL_BATCHES);
-        // Unbounded, but the only sender waits for each answer.
+        // Unbounded, but the only sender waits for each answer, and not for ever.
         let (commands, command_receiver) = std::sync::mpsc::channel();
         let caught_up = Arc::new(AtomicBool::new(false));
         let lag = Lag::default();
@@ -132,6 +132,16 @@ impl KafkaSource {
             thread: Some(thread),
             ended,
         })
+    }
+
+    /// Checks, without a broker, that librdkafka accepts the configuration.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when it does not.
+    pub fn check(config: &KafkaConfig) -> Result<(), Error> {
+        let consumer: Result<BaseConsumer, KafkaError> = config.consumer().create();
+        consumer.map_err(Error::Setup)?;
+        KafkaSink::open(config).map(drop)
     }
 
     /// Returns a handle on how many records are in the log and were not read yet, as far as the

@@ -65,7 +65,8 @@ pub struct PipelineVitals {
     checkpoint_millis: AtomicI64,
     last_error: Mutex<Option<String>>,
     unreadable: Mutex<Vec<Partition>>,
-    refused_configuration: Mutex<Option<String>>,
+    /// How many changed configurations were refused, and why the last one was.
+    refused: Mutex<(u64, String)>,
 }
 
 /// How one partition is doing.
@@ -138,9 +139,9 @@ impl PipelineVitals {
             .clone()
     }
 
-    /// Returns why a changed configuration was refused, if the last one was.
-    pub fn refused_configuration(&self) -> Option<String> {
-        self.refused_configuration
+    /// Returns how many changed configurations were refused, and why the last one was.
+    pub(crate) fn refused(&self) -> (u64, String) {
+        self.refused
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone()
@@ -148,10 +149,11 @@ impl PipelineVitals {
 
     /// Takes why a changed configuration was refused.
     pub fn refuse_configuration(&self, why: String) {
-        *self
-            .refused_configuration
+        let mut refused = self
+            .refused
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(why);
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        *refused = (refused.0 + 1, why);
     }
 
     pub(crate) fn set_unreadable(&self, partitions: Vec<Partition>) {

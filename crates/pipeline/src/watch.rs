@@ -44,6 +44,8 @@ pub struct Watch {
     /// Records and crashes that were seen at the last look, and when there were more.
     records: (u64, Timestamp),
     crashes: u64,
+    /// Configurations that were refused at the last look.
+    refused: u64,
 }
 
 /// Something that is wrong.
@@ -78,6 +80,7 @@ impl Watch {
             pending: Vec::new(),
             records: (0, now),
             crashes: 0,
+            refused: 0,
         }
     }
 
@@ -155,7 +158,8 @@ impl Watch {
         if std::mem::replace(&mut self.crashes, crashes) < crashes {
             wrong.insert(Trouble::Crash, (now, 0));
         }
-        if vitals.refused_configuration().is_some() {
+        let (refused, _) = vitals.refused();
+        if std::mem::replace(&mut self.refused, refused) < refused {
             wrong.insert(Trouble::Configuration, (now, 0));
         }
         wrong
@@ -168,13 +172,13 @@ impl Watch {
         ended: Option<Timestamp>,
         now: Timestamp,
     ) {
-        // A crash is a moment, and never over.
-        if trouble == Trouble::Crash && ended.is_some() {
+        // These are moments, and never over.
+        if matches!(trouble, Trouble::Crash | Trouble::Configuration) && ended.is_some() {
             return;
         }
         let detail = match trouble {
             Trouble::Silence | Trouble::Crash | Trouble::Unreadable(_) => None,
-            Trouble::Configuration => self.vitals.refused_configuration(),
+            Trouble::Configuration => Some(self.vitals.refused().1),
             Trouble::History | Trouble::Casebook | Trouble::Snapshots => self.vitals.last_error(),
         };
         let alert = SelfAlert {

@@ -66,6 +66,12 @@ pub(crate) fn begin_anew() -> anyhow::Error {
     command.arg0(name).args(args).exec().into()
 }
 
+/// Gives the process its name again, which [`begin_anew`] takes from it: by it people look for it.
+pub(crate) fn keep_name() {
+    // Where that cannot be done it is found by its number.
+    let _ = std::fs::write("/proc/self/comm", env!("CARGO_PKG_NAME"));
+}
+
 /// Names who typed a command, for the audit.
 pub(crate) fn actor() -> String {
     let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::commands::check;
-use crate::config;
+use crate::{config, gateway_process, wiring};
 
 /// Returns the hang-ups from now on, of which the first would end the process otherwise.
 pub(crate) fn hang_ups() -> anyhow::Result<Signal> {
@@ -71,13 +71,19 @@ impl Reload {
     }
 }
 
-/// Checks what `run` would find wrong at its start, as far as that needs no other machine.
+/// Checks what `run` would find wrong at its start, as far as that can be seen from beside the
+/// service that runs, which holds the folder and the ports.
 fn checked(file: Option<&Path>) -> anyhow::Result<()> {
     let with_hint = |err: config::ConfigError| match err.hint() {
         Some(hint) => anyhow::anyhow!("{err}; {hint}"),
         None => err.into(),
     };
     let config = config::load(file).map_err(with_hint)?;
+    // Secrets of its own are made in the folder, which a start would make, too.
+    if config.data_dir.exists() {
+        gateway_process::config(&config)?;
+        wiring::fingerprint_secret(&config.fingerprint_secret_file())?;
+    }
     for (what, outcome) in check::local(&config)? {
         outcome.map_err(|why| anyhow::anyhow!("{what}: {why}"))?;
     }

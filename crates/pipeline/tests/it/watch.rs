@@ -125,11 +125,18 @@ async fn a_channel_that_is_down_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_refused_configuration_is_told_once_and_hides_nothing() {
+async fn each_refused_configuration_is_told_and_hides_nothing() {
     let mut house = House::new();
     house.vitals.refuse_configuration("line 7".to_owned());
-    house.pass(1).await;
+    house.pass(70).await;
     assert_eq!(house.told(), [(Trouble::Configuration, false)]);
+    house.vitals.refuse_configuration("line 8".to_owned());
+    house.pass(1).await;
+    assert_eq!(
+        house.told(),
+        [(Trouble::Configuration, false)],
+        "another one"
+    );
     for _ in 0..12 * 60 * 7 {
         house.pass_silently().await;
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ingest::KafkaSink;
+use ingest::{KafkaSink, KafkaSource};
 
 use crate::cli::CheckArgs;
 use crate::config::{self, Config};
@@ -70,6 +70,18 @@ pub(crate) fn local(config: &Config) -> anyhow::Result<Vec<Check>> {
     }
     let described = networks::described(&networks);
     checks.extend(described.into_iter().map(|(key, text)| (key, Ok(text))));
+    let kafka = KafkaSource::check(&config.kafka);
+    let topics: Vec<String> = config
+        .kafka
+        .topics
+        .iter()
+        .map(|topic| topic.name().to_owned())
+        .collect();
+    let topics = format!("topics {}", listed(&topics));
+    checks.push((
+        "kafka".to_owned(),
+        kafka.map(|()| topics).map_err(|err| chain(&err)),
+    ));
     if let Some(gateway) = gateway_process::configured(config) {
         let outcome = gateway.check().map_err(|err| chain(&err));
         let addresses = [

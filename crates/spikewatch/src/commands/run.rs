@@ -19,6 +19,9 @@ use crate::{config, gateway_process, process, upkeep, wiring};
 const DRAIN: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<ExitCode> {
+    // A finite run ends with its terminal. Before all else: the first hang-up would end it, too.
+    let hang_ups = (!args.until_end).then(reload::hang_ups).transpose()?;
+    process::keep_name();
     let config = config::load(file)?;
     // A wrong gateway is told now, and not once a second by its process.
     let gateway_config = gateway_process::config(&config)?;
@@ -29,8 +32,6 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
         gateway_config.check().map_err(wrong)?;
     }
     let cancel = process::stop_on_signal()?;
-    // A finite run ends with its terminal.
-    let hang_ups = (!args.until_end).then(reload::hang_ups).transpose()?;
     let stop_at = if args.until_end {
         StopAt::End
     } else {
@@ -146,7 +147,9 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
     }
     service.casebook.close().await;
     drop(service.lock);
-    tell(&summary);
+    if !begins_anew {
+        tell(&summary);
+    }
     if let Some(stats) = &args.stats {
         write_stats(stats, &summary)?;
     }

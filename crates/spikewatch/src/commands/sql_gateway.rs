@@ -22,6 +22,8 @@ const LOOK: Duration = Duration::from_millis(50);
 const OUT_OF_MEMORY: i32 = 137;
 
 pub(crate) async fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
+    // A changed configuration is the service's matter, which begins this process anew.
+    let _hang_ups = reload::hang_ups()?;
     let config = config::load(file)?;
     let Some(gateway_config) = gateway_process::config(&config)? else {
         anyhow::bail!("neither [sql] listen nor flight_listen is set");
@@ -34,8 +36,6 @@ pub(crate) async fn run(file: Option<&Path>) -> anyhow::Result<ExitCode> {
     }
     end_beyond(config.sql.process_memory_bytes)?;
     let cancel = process::stop_on_signal()?;
-    // A changed configuration is the service's matter, which begins this process anew.
-    let _hang_ups = reload::hang_ups()?;
     end_with_parent(cancel.clone())?;
     let served = gateway.serve(cancel).await;
     casebook.close().await;

@@ -22,12 +22,21 @@ fn a_changed_configuration_takes_effect_in_the_same_process() {
 
     // What cannot be used ends nothing, in whichever way it is wrong.
     let good = std::fs::read_to_string(instance.config()).unwrap();
-    for (wrong, expected) in [
-        ("[detectr]\n", "did you mean"),
-        ("[inventory]\nfile = \"nowhere.json\"\n", "nowhere.json"),
+    for (right, wrong, expected) in [
+        ("[server]", "[detectr]\n[server]", "did you mean"),
+        (
+            "[server]",
+            "[inventory]\nfile = \"nowhere.json\"\n[server]",
+            "nowhere.json",
+        ),
+        (
+            "\"group.instance.id\"",
+            "\"session.timeout.mss\" = \"1\"\n\"group.instance.id\"",
+            "session.timeout.mss",
+        ),
     ] {
         let refused = running.stderr().matches("is refused").count();
-        instance.change_config(|_| format!("{good}{wrong}"));
+        instance.change_config(|_| good.replace(right, wrong));
         running.signal("HUP");
         eventually("a refusal", || {
             (running.stderr().matches("is refused").count() > refused).then_some(())

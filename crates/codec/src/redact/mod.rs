@@ -9,84 +9,19 @@
 //! Not looked for: a key that is broken over lines, written in lookalike letters, compressed
 //! or encrypted, or in base64 anywhere but in basic authorization.
 
+mod beginnings;
+mod shapes;
+
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::ops::Range;
-use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, packed};
 use regex_automata::Input;
-use regex_automata::meta::Regex;
 
+use self::beginnings::{SHORT_BYTES, begins, might_hold, next_in};
+use self::shapes::{ANY_SHAPE, Check, MASKED, SHAPES};
 use crate::plain::Plain;
 use crate::randomness::{mixture, random_runs};
-
-/// A secret's shape: the word that replaces it, the pattern, and what else must hold.
-///
-/// Length bounds are those of the shape or lower: a key that was cut short is still most of a key.
-const SHAPES: &[(&str, &str, Check)] = &[
-    ("anthropic", r"sk-ant-[A-Za-z0-9_-]{8}", Check::Sk(8)),
-    ("openrouter", r"sk-or-v1-[A-Za-z0-9_-]{8}", Check::Sk(8)),
-    (
-        "openai",
-        r"sk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{8}",
-        Check::Sk(8),
-    ),
-    ("langfuse", r"(?:pk|sk)-lf-[0-9a-fA-F-]{8,}", Check::None),
-    ("sk", r"sk-[A-Za-z0-9_-]{16}", Check::Sk(16)),
-    ("elevenlabs", r"sk_[0-9a-fA-F]{32,}", Check::None),
-    ("groq", r"gsk_[A-Za-z0-9]{16,}", Check::None),
-    // Without hyphens, which models have: xai-grok-code-fast-1.
-    ("xai", r"xai-[A-Za-z0-9_]{16,}", Check::None),
-    ("google", r"AIza[A-Za-z0-9_-]{20,}", Check::None),
-    ("google", r"\bAQ\.[A-Za-z0-9_-]{20,}", Check::None),
-    (
-        "huggingface",
-        r"(?:hf_|api_org_)[A-Za-z0-9]{20,}",
-        Check::None,
-    ),
-    ("pinecone", r"pcsk_[A-Za-z0-9_]{20,}", Check::None),
-    ("replicate", r"r8_[A-Za-z0-9_-]{20,}", Check::None),
-    ("perplexity", r"pplx-[A-Za-z0-9]{20,}", Check::None),
-    ("nvidia", r"nvapi-[A-Za-z0-9_-]{20,}", Check::None),
-    ("databricks", r"dapi[a-f0-9]{24,}(?:-\d)?", Check::None),
-    ("langsmith", r"lsv2_(?:pt|sk)_[a-f0-9_]{16,}", Check::None),
-    ("bedrock", r"ABSK[A-Za-z0-9+/]{40,}={0,2}", Check::None),
-    (
-        "bedrock",
-        r"bedrock-api-key-[A-Za-z0-9+/=_-]{16,}",
-        Check::None,
-    ),
-    ("webhook", r"whs(?:ec|k)_[A-Za-z0-9+/=_-]{16,}", Check::None),
-    (
-        "jwt",
-        r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?",
-        Check::None,
-    ),
-    // A bracket would be the beginning of what stands for a secret that is gone already.
-    (
-        "bearer",
-        r"(?i:bearer)(?:\s|\+)+[^\s\x22',;\[\]]{16,}",
-        Check::None,
-    ),
-    (
-        "basic",
-        r"\b(?i:basic)\s+[A-Za-z0-9+/]{16,}={0,2}",
-        Check::Mixture,
-    ),
-];
-
-/// What a pattern cannot say about a match.
-#[derive(Clone, Copy)]
-enum Check {
-    /// Nothing more.
-    None,
-    /// The match goes on as far as the alphabet does. At the start of a word it is a key. Inside
-    /// one, as in `task-force-of-seven-2026`, what follows must have a mixture of this length.
-    Sk(usize),
-    /// The last word must be none that people write.
-    Mixture,
-}
 
 /// How much of what follows `sk-` is judged; a bound, so that no text is slow to look through.
 const JUDGED_BYTES: usize = 256;
@@ -94,147 +29,8 @@ const JUDGED_BYTES: usize = 256;
 /// The longest beginning of a key that a provider shows before the dots: `sk-ant-api03-R2D...`.
 const MAX_MASKED_BYTES: usize = 20;
 
-/// How the keys begin of which a provider shows the beginning; shapes of these are checked by
-/// [`Check::Sk`] with less than 16.
-const MASKED: [&str; 5] = [
-    "sk-ant-",
-    "sk-or-v1-",
-    "sk-proj-",
-    "sk-svcacct-",
-    "sk-admin-",
-];
-
 /// How many escapes inside escapes are resolved: JSON in JSON in an address.
 const MAX_LAYERS: usize = 4;
-
-/// One automaton of all shapes; the first shape that fits names the match.
-static ANY_SHAPE: LazyLock<Regex> = LazyLock::new(|| {
-    let shapes: Vec<&str> = SHAPES.iter().map(|(_, shape, _)| *shape).collect();
-    Regex::new_many(&shapes).expect("the shapes are constant and tested")
-});
-
-/// How shapes begin; of one it is what comes after the first letter, as `api` begins many a name.
-const BEGINNINGS: [&str; 20] = [
-    "sk-",
-    "sk_",
-    "pk-lf",
-    "gsk_",
-    "xai-",
-    "AIza",
-    "AQ.",
-    "hf_",
-    "pi_org_",
-    "pcsk_",
-    "r8_",
-    "pplx-",
-    "nvapi-",
-    "dapi",
-    "lsv2_",
-    "ABSK",
-    "bedrock-api-key",
-    "whsec_",
-    "whsk_",
-    "eyJ",
-];
-
-/// Three letters each of bearer and basic, whose case is free. All ways of writing more of them are
-/// too many texts to search at once.
-const WORDS: [&str; 2] = ["rer", "sic"];
-
-/// All ways of writing a word of three letters.
-fn cases(word: &str) -> impl Iterator<Item = String> {
-    (0..1 << word.len()).map(move |upper| {
-        let letter = |(at, letter): (usize, char)| match upper >> at & 1 {
-            0 => letter,
-            _ => letter.to_ascii_uppercase(),
-        };
-        word.chars().enumerate().map(letter).collect()
-    })
-}
-
-/// Whether bytes might hold a shape: its beginning only, a quick no for nearly every event.
-static MIGHT_HOLD: LazyLock<AnyOf> = LazyLock::new(|| {
-    let beginnings = BEGINNINGS.into_iter().map(str::to_owned);
-    AnyOf::new(
-        beginnings
-            .chain(WORDS.into_iter().flat_map(cases))
-            .collect(),
-    )
-});
-
-/// Looks for any of a few texts.
-enum AnyOf {
-    /// By vector instructions, many bytes at once.
-    Packed(packed::Searcher),
-    /// Where there are none.
-    Automaton(AhoCorasick),
-}
-
-impl AnyOf {
-    fn new(texts: Vec<String>) -> Self {
-        match packed::Searcher::new(&texts) {
-            Some(packed) => Self::Packed(packed),
-            None => Self::Automaton(AhoCorasick::new(&texts).expect("the texts are few")),
-        }
-    }
-
-    fn is_in(&self, text: &[u8]) -> bool {
-        match self {
-            Self::Packed(packed) => packed.find(text).is_some(),
-            Self::Automaton(automaton) => automaton.is_match(text),
-        }
-    }
-
-    fn first_in(&self, text: &[u8], from: usize) -> Option<usize> {
-        let span = aho_corasick::Span::from(from..text.len());
-        let found = match self {
-            Self::Packed(packed) => packed.find_in(text, span),
-            Self::Automaton(automaton) => automaton.find(aho_corasick::Input::new(text).span(span)),
-        };
-        found.map(|found| found.start())
-    }
-}
-
-/// A bit for the first three bytes of each beginning, in any case.
-///
-/// To start the search of many literals takes longer than to walk over a short text.
-static FIRST_THREE: [u64; 64] = {
-    let mut bits = [0; 64];
-    let mut at = 0;
-    while at < BEGINNINGS.len() + WORDS.len() {
-        let text = match at.checked_sub(BEGINNINGS.len()) {
-            None => BEGINNINGS[at].as_bytes(),
-            Some(at) => WORDS[at].as_bytes(),
-        };
-        let place = place_of(text[0], text[1], text[2]);
-        bits[place / 64] |= 1 << (place % 64);
-        at += 1;
-    }
-    bits
-};
-
-const fn place_of(first: u8, second: u8, third: u8) -> usize {
-    let three = u32::from_le_bytes([first | 0x20, second | 0x20, third | 0x20, 0]);
-    (three.wrapping_mul(0x9e37_79b1) >> 20) as usize
-}
-
-/// The longest text that is walked over.
-const SHORT_BYTES: usize = 48;
-
-/// Returns whether three bytes may be those of a beginning.
-fn begins(three: &[u8]) -> bool {
-    match three {
-        [first, second, third] => {
-            let place = place_of(*first, *second, *third);
-            FIRST_THREE[place / 64] >> (place % 64) & 1 == 1
-        }
-        _ => false,
-    }
-}
-
-fn might_hold(text: &[u8]) -> bool {
-    (text.len() > SHORT_BYTES || text.windows(3).any(begins)) && MIGHT_HOLD.is_in(text)
-}
 
 /// A part of a text that is a secret of some kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -296,7 +92,7 @@ impl Redactor {
 
     /// Returns where a shape may begin next, from a place on.
     pub(crate) fn beginning(texts: &[u8], from: usize) -> Option<usize> {
-        MIGHT_HOLD.first_in(texts, from)
+        next_in(texts, from)
     }
 
     /// Returns whether a document whose escapes are resolved needs a look at each of its fields:
@@ -452,6 +248,7 @@ fn confirm(text: &str, range: Range<usize>, check: Check) -> Option<Range<usize>
 
 #[cfg(test)]
 mod tests {
+    use super::beginnings::{BEGINNINGS, WORDS};
     use super::*;
 
     fn check(text: &str, expected: &str) {

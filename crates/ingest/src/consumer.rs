@@ -11,13 +11,15 @@ use model::{EventSource, OffsetRange, Partition, Records, SourceError, Timestamp
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message};
+use rdkafka::producer::BaseProducer;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
-use crate::group::{GroupContext, Positions, Unread};
-use crate::{Error, KafkaConfig, KafkaSink, Lag, TopicConfig};
+use crate::group::{GroupContext, Positions, Unread, report};
+use crate::sparing::Sparing;
+use crate::{Error, KafkaConfig, Lag, TopicConfig};
 
 /// Records of one batch, and how long the first of them waits for company.
 const BATCH_RECORDS: usize = 4096;
@@ -29,6 +31,9 @@ const CHANNEL_BATCHES: usize = 8;
 
 /// How long `StopAt::End` waits for a topic to appear.
 const TOPIC_WAIT: Duration = Duration::from_secs(30);
+
+/// The property that has the address of the brokers.
+const ADDRESS: &str = "bootstrap.servers";
 
 /// How long the poll thread may take to answer; it asks the broker now and then.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
@@ -85,6 +90,7 @@ impl KafkaSource {
             ends: Positions::default(),
             unread: unread.clone(),
             assignments: AtomicU64::new(0),
+            sparing: Sparing::default(),
         };
         let consumer: BaseConsumer<GroupContext> = config
             .consumer()
@@ -139,9 +145,13 @@ impl KafkaSource {
     /// # Errors
     /// [`Error::Setup`] when it does not.
     pub fn check(config: &KafkaConfig) -> Result<(), Error> {
-        let consumer: Result<BaseConsumer, KafkaError> = config.consumer().create();
+        // Without an address a client reaches nothing.
+        let mut client = config.consumer();
+        let consumer: Result<BaseConsumer, _> = client.remove(ADDRESS).create();
         consumer.map_err(Error::Setup)?;
-        KafkaSink::open(config).map(drop)
+        let mut client = config.producer();
+        let producer: Result<BaseProducer, _> = client.remove(ADDRESS).create();
+        producer.map(drop).map_err(Error::Setup)
     }
 
     /// Returns a handle on how many records are in the log and were not read yet, as far as the
@@ -391,7 +401,8 @@ impl Poller {
                     source: error,
                 });
             }
-            _ => warn!(%error, "kafka read failed, the client tries again"),
+            // Told by the context, too, with its reason.
+            _ => report(&self.consumer.context().sparing, &error, "read"),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::Partition;
 use rdkafka::client::ClientContext;
@@ -12,6 +12,8 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{Offset, Statistics, TopicPartitionList};
 use tracing::{error, info, warn};
+
+use crate::sparing::Sparing;
 
 /// The next offset of each partition that the pipeline has been given, shared with the callbacks.
 ///
@@ -45,6 +47,7 @@ pub(crate) struct GroupContext {
     pub(crate) unread: Unread,
     /// Grows with every assignment, so that the poll thread sees that there was one.
     pub(crate) assignments: std::sync::atomic::AtomicU64,
+    pub(crate) sparing: Sparing,
 }
 
 impl ClientContext for GroupContext {
@@ -91,7 +94,14 @@ impl ClientContext for GroupContext {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
             return;
         }
-        warn!(%error, reason, "kafka client reports an error");
+        report(&self.sparing, &error, reason);
+    }
+}
+
+/// Logs what a client reports of its connections, which it tries to mend by itself.
+pub(crate) fn report(sparing: &Sparing, error: &KafkaError, reason: &str) {
+    if let Some(kept_back) = sparing.says(&error.to_string(), Instant::now()) {
+        warn!(%error, reason, kept_back, "kafka client reports an error");
     }
 }
 

@@ -20,6 +20,7 @@ mod lag;
 mod poll;
 mod registry;
 mod sink;
+mod sparing;
 
 pub use broker::EmbeddedBroker;
 pub use config::{KafkaConfig, TopicConfig, TopicTable};

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{RecordSink, SourceError};
+use rdkafka::client::ClientContext;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
+use crate::group::report;
+use crate::sparing::Sparing;
 use crate::{Error, KafkaConfig, TopicConfig};
 
 /// Records that wait for an acknowledgement at a time.
@@ -14,7 +17,17 @@ const IN_FLIGHT: usize = 2_000;
 
 /// A producer that has written a record only when all in-sync replicas have it.
 pub struct KafkaSink {
-    producer: FutureProducer,
+    producer: FutureProducer<SinkContext>,
+}
+
+/// Hears what the producer's client reports.
+#[derive(Default)]
+struct SinkContext(Sparing);
+
+impl ClientContext for SinkContext {
+    fn error(&self, error: KafkaError, reason: &str) {
+        report(&self.0, &error, reason);
+    }
 }
 
 impl KafkaSink {
@@ -23,7 +36,10 @@ impl KafkaSink {
     /// # Errors
     /// [`Error::Setup`] when librdkafka does not accept the configuration.
     pub fn open(config: &KafkaConfig) -> Result<Self, Error> {
-        let producer = config.producer().create().map_err(Error::Setup)?;
+        let producer = config
+            .producer()
+            .create_with_context(SinkContext::default())
+            .map_err(Error::Setup)?;
         Ok(Self { producer })
     }
 

@@ -27,7 +27,7 @@ impl Casebook {
     /// When the casebook cannot be read.
     pub async fn actions_of(&self, entity: &Entity) -> Result<Vec<Action>, Error> {
         let bodies = sqlx::query_scalar(
-            "SELECT body FROM actions WHERE key_id = ?1 AND account = ?2 AND provider = ?3
+            "SELECT body FROM actions WHERE key_id = $1 AND account = $2 AND provider = $3
              ORDER BY requested_at DESC, action_id",
         )
         .bind(&entity.key)
@@ -46,8 +46,8 @@ impl Casebook {
     pub async fn find_action(&self, prefix: &str) -> Result<Option<Action>, Error> {
         let bodies = sqlx::query_scalar(
             "SELECT body FROM actions
-             WHERE substr(action_id, 1, length(?1)) = ?1
-                OR substr(action_id, 1, length(?1) + 4) = 'act_' || ?1
+             WHERE substr(action_id, 1, length($1)) = $1
+                OR substr(action_id, 1, length($1) + 4) = 'act_' || $1
              ORDER BY action_id",
         )
         .bind(prefix)
@@ -68,7 +68,7 @@ impl Casebook {
         let mut transaction = self.write().await?;
         sqlx::query(
             "INSERT INTO actions (action_id, provider, account, key_id, state, requested_at, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (action_id) DO UPDATE SET state = excluded.state, body = excluded.body",
         )
         .bind(action.action_id.as_str())
@@ -108,7 +108,7 @@ impl ActionStore for Casebook {
 
     async fn action(&self, id: &ActionId) -> Result<Option<Action>, StoreError> {
         let body: Option<String> =
-            sqlx::query_scalar("SELECT body FROM actions WHERE action_id = ?1")
+            sqlx::query_scalar("SELECT body FROM actions WHERE action_id = $1")
                 .bind(id.as_str())
                 .fetch_optional(self.readers())
                 .await

@@ -1,10 +1,10 @@
 //! Alerts as they are stored: the newest revision whole, and what each revision said.
 
 use model::{Alert, AlertId, Entity, IncidentId, Nanos, Severity, Timestamp};
-use sqlx::SqliteConnection;
+use sqlx::AnyConnection;
 
 use crate::error::{Doing, from_json, to_json};
-use crate::row::{count, get, rank, severity, time};
+use crate::row::{count, flag, get, rank, severity, time};
 use crate::{Casebook, Error};
 
 /// Which alerts to return; what is `None` does not narrow.
@@ -72,7 +72,7 @@ impl Casebook {
     /// When the casebook cannot be read.
     pub async fn alert(&self, id: &AlertId) -> Result<Option<Alert>, Error> {
         let body: Option<String> =
-            sqlx::query_scalar("SELECT body FROM alerts WHERE alert_id = ?1")
+            sqlx::query_scalar("SELECT body FROM alerts WHERE alert_id = $1")
                 .bind(id.as_str())
                 .fetch_optional(self.readers())
                 .await
@@ -92,11 +92,11 @@ impl Casebook {
         let rows = sqlx::query(
             "SELECT revisions.*, alerts.key_id FROM alert_revisions AS revisions
              JOIN alerts USING (alert_id)
-             WHERE alerts.incident_id = ?1
-             ORDER BY revisions.raised_at DESC, alert_id DESC, revisions.revision DESC LIMIT ?2",
+             WHERE alerts.incident_id = $1
+             ORDER BY revisions.raised_at DESC, alert_id DESC, revisions.revision DESC LIMIT $2",
         )
         .bind(incident.as_str())
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(self.readers())
         .await
         .doing("read revisions")?;
@@ -111,7 +111,7 @@ impl Casebook {
                     severity: severity(row, "severity")?,
                     cost_so_far_usd: Nanos::new(get(row, "cost_nanos")?),
                     burn_usd_per_hour: get(row, "burn_usd_per_hour")?,
-                    ended: get(row, "ended")?,
+                    ended: flag(row, "ended")?,
                 })
             })
             .collect()
@@ -120,21 +120,21 @@ impl Casebook {
 
 /// Reads alerts, the worst first.
 pub(crate) async fn worst_first(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     filter: &AlertFilter,
 ) -> Result<Vec<Alert>, Error> {
     let bodies: Vec<String> = sqlx::query_scalar(
         "SELECT body FROM alerts
-         WHERE (?1 IS NULL OR incident_id = ?1)
-           AND (?2 IS NULL OR account = ?2)
-           AND (?3 IS NULL OR key_id = ?3)
+         WHERE ($1 IS NULL OR incident_id = $1)
+           AND ($2 IS NULL OR account = $2)
+           AND ($3 IS NULL OR key_id = $3)
          ORDER BY severity DESC, cost_nanos DESC, raised_at DESC, alert_id
-         LIMIT ?4",
+         LIMIT $4",
     )
     .bind(filter.incident.as_ref().map(IncidentId::as_str))
     .bind(&filter.account)
     .bind(&filter.key)
-    .bind(filter.limit)
+    .bind(i64::from(filter.limit))
     .fetch_all(connection)
     .await
     .doing("read alerts")?;
@@ -146,12 +146,12 @@ pub(crate) async fn worst_first(
 
 /// Reads the alerts of a key that have not ended.
 pub(crate) async fn going_on(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     entity: &Entity,
 ) -> Result<Vec<Alert>, Error> {
     let bodies: Vec<String> = sqlx::query_scalar(
         "SELECT body FROM alerts
-         WHERE provider = ?1 AND account = ?2 AND key_id = ?3 AND NOT ended
+         WHERE provider = $1 AND account = $2 AND key_id = $3 AND ended = 0
          ORDER BY first_seen, alert_id",
     )
     .bind(&entity.provider)
@@ -176,10 +176,10 @@ pub(crate) struct Known {
 
 /// Looks up what is known of an alert.
 pub(crate) async fn known(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     id: &AlertId,
 ) -> Result<Option<Known>, Error> {
-    let row = sqlx::query("SELECT revision, incident_id FROM alerts WHERE alert_id = ?1")
+    let row = sqlx::query("SELECT revision, incident_id FROM alerts WHERE alert_id = $1")
         .bind(id.as_str())
         .fetch_optional(connection)
         .await
@@ -194,11 +194,11 @@ pub(crate) async fn known(
 }
 
 /// Stores a revision; the caller has found that it is newer.
-pub(crate) async fn put(connection: &mut SqliteConnection, alert: &Alert) -> Result<(), Error> {
+pub(crate) async fn put(connection: &mut AnyConnection, alert: &Alert) -> Result<(), Error> {
     sqlx::query(
         "INSERT INTO alerts (alert_id, revision, incident_id, provider, account, key_id, severity,
              score, first_seen, raised_at, cost_nanos, burn_usd_per_hour, ended, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
          ON CONFLICT (alert_id) DO UPDATE SET
              revision = excluded.revision, severity = excluded.severity, score = excluded.score,
              first_seen = excluded.first_seen, raised_at = excluded.raised_at,
@@ -206,7 +206,7 @@ pub(crate) async fn put(connection: &mut SqliteConnection, alert: &Alert) -> Res
              ended = excluded.ended, body = excluded.body",
     )
     .bind(alert.alert_id.as_str())
-    .bind(alert.revision)
+    .bind(i64::from(alert.revision))
     .bind(alert.incident_id.as_str())
     .bind(&alert.provider)
     .bind(&alert.account)
@@ -217,7 +217,7 @@ pub(crate) async fn put(connection: &mut SqliteConnection, alert: &Alert) -> Res
     .bind(alert.raised_at.millis())
     .bind(alert.cost_so_far_usd.get())
     .bind(alert.burn_usd_per_hour)
-    .bind(alert.ended)
+    .bind(i64::from(alert.ended))
     .bind(to_json("an alert", alert)?)
     .execute(&mut *connection)
     .await
@@ -225,19 +225,39 @@ pub(crate) async fn put(connection: &mut SqliteConnection, alert: &Alert) -> Res
     sqlx::query(
         "INSERT INTO alert_revisions
              (alert_id, revision, raised_at, severity, cost_nanos, burn_usd_per_hour, ended)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT DO NOTHING",
     )
     .bind(alert.alert_id.as_str())
-    .bind(alert.revision)
+    .bind(i64::from(alert.revision))
     .bind(alert.raised_at.millis())
     .bind(rank(alert.severity))
     .bind(alert.cost_so_far_usd.get())
     .bind(alert.burn_usd_per_hour)
-    .bind(alert.ended)
-    .execute(connection)
+    .bind(i64::from(alert.ended))
+    .execute(&mut *connection)
     .await
     .doing("store a revision")?;
+    put_vendors(connection, alert).await
+}
+
+/// Stores which vendors the key is stored with, as the newest revision has it.
+async fn put_vendors(connection: &mut AnyConnection, alert: &Alert) -> Result<(), Error> {
+    sqlx::query("DELETE FROM alert_vendors WHERE alert_id = $1")
+        .bind(alert.alert_id.as_str())
+        .execute(&mut *connection)
+        .await
+        .doing("clear the vendors of an alert")?;
+    for vendor in &alert.stored_with {
+        sqlx::query(
+            "INSERT INTO alert_vendors (alert_id, vendor) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        )
+        .bind(alert.alert_id.as_str())
+        .bind(vendor)
+        .execute(&mut *connection)
+        .await
+        .doing("store a vendor of an alert")?;
+    }
     Ok(())
 }
 

@@ -2,8 +2,8 @@
 
 use model::{AuditEntry, Timestamp};
 use sha2::{Digest, Sha256};
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
 
 use crate::error::{Doing, from_json, to_json};
 use crate::row::{get, time};
@@ -18,8 +18,8 @@ impl Casebook {
     /// # Errors
     /// When the casebook cannot be read.
     pub async fn audit(&self, limit: u32) -> Result<Vec<AuditEntry>, Error> {
-        let rows = sqlx::query("SELECT * FROM audit ORDER BY sequence DESC LIMIT ?1")
-            .bind(limit)
+        let rows = sqlx::query("SELECT * FROM audit ORDER BY sequence DESC LIMIT $1")
+            .bind(i64::from(limit))
             .fetch_all(self.readers())
             .await
             .doing("read the audit")?;
@@ -31,9 +31,9 @@ impl Casebook {
     /// # Errors
     /// When the casebook cannot be read.
     pub async fn audit_of(&self, subject: &str, limit: u32) -> Result<Vec<AuditEntry>, Error> {
-        let rows = sqlx::query("SELECT * FROM audit WHERE subject = ?1 ORDER BY sequence LIMIT ?2")
+        let rows = sqlx::query("SELECT * FROM audit WHERE subject = $1 ORDER BY sequence LIMIT $2")
             .bind(subject)
-            .bind(limit)
+            .bind(i64::from(limit))
             .fetch_all(self.readers())
             .await
             .doing("read the audit")?;
@@ -65,7 +65,7 @@ impl Casebook {
         let (mut lines, mut hash) = (0i64, String::new());
         loop {
             let rows =
-                sqlx::query("SELECT * FROM audit WHERE sequence > ?1 ORDER BY sequence LIMIT ?2")
+                sqlx::query("SELECT * FROM audit WHERE sequence > $1 ORDER BY sequence LIMIT $2")
                     .bind(lines)
                     .bind(VERIFY_LINES)
                     .fetch_all(&mut *snapshot)
@@ -121,10 +121,7 @@ pub struct Event<'a> {
 }
 
 /// Appends one line; the caller holds the write lock, so that the head cannot move meanwhile.
-pub(crate) async fn append(
-    connection: &mut SqliteConnection,
-    event: &Event<'_>,
-) -> Result<(), Error> {
+pub(crate) async fn append(connection: &mut AnyConnection, event: &Event<'_>) -> Result<(), Error> {
     let (sequence, hash) = head(connection).await?;
     let line = Line {
         sequence: sequence + 1,
@@ -137,7 +134,7 @@ pub(crate) async fn append(
     let hash = line.hash_after(&hash);
     sqlx::query(
         "INSERT INTO audit (sequence, time, actor, event, subject, details, hash)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(line.sequence)
     .bind(line.time)
@@ -149,7 +146,7 @@ pub(crate) async fn append(
     .execute(&mut *connection)
     .await
     .doing("append to the audit")?;
-    sqlx::query("UPDATE audit_head SET sequence = ?1, hash = ?2 WHERE id = 1")
+    sqlx::query("UPDATE audit_head SET sequence = $1, hash = $2 WHERE id = 1")
         .bind(line.sequence)
         .bind(&hash)
         .execute(&mut *connection)
@@ -158,7 +155,7 @@ pub(crate) async fn append(
     Ok(())
 }
 
-async fn head(connection: &mut SqliteConnection) -> Result<(i64, String), Error> {
+async fn head(connection: &mut AnyConnection) -> Result<(i64, String), Error> {
     let row = sqlx::query("SELECT sequence, hash FROM audit_head WHERE id = 1")
         .fetch_one(connection)
         .await
@@ -178,7 +175,7 @@ struct Line {
 }
 
 impl Line {
-    fn read(row: &SqliteRow) -> Result<Self, Error> {
+    fn read(row: &AnyRow) -> Result<Self, Error> {
         Ok(Self {
             sequence: get(row, "sequence")?,
             time: get(row, "time")?,
@@ -209,7 +206,7 @@ impl Line {
     }
 }
 
-fn entry(row: &SqliteRow) -> Result<AuditEntry, Error> {
+fn entry(row: &AnyRow) -> Result<AuditEntry, Error> {
     let details: String = get(row, "details")?;
     Ok(AuditEntry {
         sequence: get(row, "sequence")?,

@@ -1,10 +1,10 @@
 //! Records that could not be read, each kept once by its place.
 
 use model::{DeadLetter, Position, Reason};
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use crate::error::Doing;
-use crate::row::{get, time_if_known};
+use crate::row::{get, time_if_known, without_nul};
 use crate::{Casebook, Error};
 
 impl Casebook {
@@ -22,16 +22,16 @@ impl Casebook {
             let done = sqlx::query(
                 "INSERT INTO dead_letters
                      (topic, partition, \"offset\", reason, detail, record_time, payload, payload_bytes)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
                  ON CONFLICT DO NOTHING",
             )
             .bind(&*dead_letter.position.topic)
             .bind(dead_letter.position.partition)
             .bind(dead_letter.position.offset)
             .bind(dead_letter.reason.as_str())
-            .bind(&dead_letter.detail)
+            .bind(without_nul(&dead_letter.detail))
             .bind(dead_letter.record_time.map(model::Timestamp::millis))
-            .bind(&dead_letter.payload)
+            .bind(without_nul(&dead_letter.payload))
             .bind(i64::try_from(dead_letter.payload_bytes).unwrap_or(i64::MAX))
             .execute(&mut *transaction)
             .await
@@ -53,7 +53,7 @@ impl Casebook {
         let mut unknown = Vec::new();
         for dead_letter in dead_letters {
             let known = sqlx::query(
-                "SELECT 1 FROM dead_letters WHERE topic = ?1 AND partition = ?2 AND \"offset\" = ?3",
+                "SELECT 1 FROM dead_letters WHERE topic = $1 AND partition = $2 AND \"offset\" = $3",
             )
             .bind(&*dead_letter.position.topic)
             .bind(dead_letter.position.partition)
@@ -73,8 +73,8 @@ impl Casebook {
     /// # Errors
     /// When the casebook cannot be read.
     pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, Error> {
-        let rows = sqlx::query("SELECT * FROM dead_letters ORDER BY rowid DESC LIMIT ?1")
-            .bind(limit)
+        let rows = sqlx::query("SELECT * FROM dead_letters ORDER BY arrival DESC LIMIT $1")
+            .bind(i64::from(limit))
             .fetch_all(self.readers())
             .await
             .doing("read dead letters")?;
@@ -101,7 +101,7 @@ impl Casebook {
     }
 }
 
-fn reason(row: &SqliteRow) -> Result<Reason, Error> {
+fn reason(row: &AnyRow) -> Result<Reason, Error> {
     let word: String = get(row, "reason")?;
     serde_json::from_value(serde_json::Value::String(word)).map_err(|source| Error::Json {
         what: "a reason",
@@ -109,7 +109,7 @@ fn reason(row: &SqliteRow) -> Result<Reason, Error> {
     })
 }
 
-fn dead_letter(row: &SqliteRow) -> Result<DeadLetter, Error> {
+fn dead_letter(row: &AnyRow) -> Result<DeadLetter, Error> {
     let topic: String = get(row, "topic")?;
     let payload_bytes: i64 = get(row, "payload_bytes")?;
     Ok(DeadLetter {

@@ -17,17 +17,17 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The database could not be opened.
-    #[error("could not open casebook \"{}\"", path.display())]
+    #[error("could not open casebook \"{place}\"")]
     Open {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the URL without its password.
+        place: String,
         /// The cause.
         source: sqlx::Error,
     },
-    /// The file was written by a newer version of the program.
+    /// The database was written by a newer version of the program.
     #[error("the casebook has schema version {found}, this program knows up to {known}")]
     Newer {
-        /// The version in the file.
+        /// The version in the database.
         found: i64,
         /// The newest version known here.
         known: i64,
@@ -78,18 +78,28 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns whether trying again may help: the database was locked or all connections in use.
+    /// Returns whether trying again may help: the database was locked or cannot be reached,
+    /// or all connections are in use.
     pub fn is_transient(&self) -> bool {
         let (Self::Sql { source, .. } | Self::Open { source, .. }) = self else {
             return false;
         };
         match source {
-            sqlx::Error::PoolTimedOut => true,
-            // SQLITE_BUSY and SQLITE_LOCKED; the extended codes keep them in the low byte.
-            sqlx::Error::Database(database) => database
-                .code()
-                .and_then(|code| code.parse::<u32>().ok())
-                .is_some_and(|code| matches!(code & 0xff, 5 | 6)),
+            sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => true,
+            sqlx::Error::Database(database) => {
+                let code = database.code().unwrap_or_default();
+                match database.try_downcast_ref::<sqlx::sqlite::SqliteError>() {
+                    // SQLITE_BUSY and SQLITE_LOCKED; the extended codes keep them in the low byte.
+                    Some(_) => code
+                        .parse::<u32>()
+                        .is_ok_and(|code| matches!(code & 0xff, 5 | 6)),
+                    // Connection, conflict, resources, a person who stops the server or a
+                    // statement that took too long (PostgreSQL, appendix A).
+                    None => ["08", "40", "53", "55P03", "57"]
+                        .iter()
+                        .any(|class| code.starts_with(class)),
+                }
+            }
             _ => false,
         }
     }

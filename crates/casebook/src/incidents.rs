@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use model::{Alert, Incident, IncidentId, IncidentState, Nanos, Severity, Timestamp};
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
 
 use crate::error::Doing;
-use crate::row::{count, get, rank, severity, time};
+use crate::row::{count, flag, get, rank, severity, time};
 use crate::{Casebook, Error};
 
 /// How far from an incident an alert may begin and still belong to it.
@@ -58,9 +58,9 @@ impl Casebook {
         let rows = sqlx::query(
             "SELECT * FROM incidents
              ORDER BY state = 'open' DESC, severity DESC, cost_nanos DESC, last_seen DESC, incident_id
-             LIMIT ?1",
+             LIMIT $1",
         )
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(self.readers())
         .await
         .doing("read incidents")?;
@@ -83,10 +83,10 @@ impl Casebook {
 
 /// Reads one incident.
 pub(crate) async fn find(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     id: &IncidentId,
 ) -> Result<Option<Incident>, Error> {
-    let row = sqlx::query("SELECT * FROM incidents WHERE incident_id = ?1")
+    let row = sqlx::query("SELECT * FROM incidents WHERE incident_id = $1")
         .bind(id.as_str())
         .fetch_optional(connection)
         .await
@@ -97,12 +97,12 @@ pub(crate) async fn find(
 /// Returns the incident that a new alert belongs to: one of the account from a day before its
 /// first window to a day after its last news, the newest if there are several; else the proposed.
 pub(crate) async fn assign(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     alert: &Alert,
 ) -> Result<IncidentId, Error> {
     let joined: Option<String> = sqlx::query_scalar(
         "SELECT incident_id FROM incidents
-         WHERE account = ?1 AND ?2 BETWEEN first_seen - ?3 AND last_seen + ?3
+         WHERE account = $1 AND $2 BETWEEN first_seen - $3 AND last_seen + $3
          ORDER BY last_seen DESC, incident_id LIMIT 1",
     )
     .bind(&alert.account)
@@ -117,7 +117,7 @@ pub(crate) async fn assign(
 /// Makes sure that the incident of `alert` has a row, and returns it as it stood before the
 /// alert, or `None` if the alert opens it.
 pub(crate) async fn open(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     alert: &Alert,
 ) -> Result<Option<Incident>, Error> {
     let before = find(connection, &alert.incident_id).await?;
@@ -146,7 +146,7 @@ pub(crate) async fn open(
 /// The severity never falls below `before`: people were told of it, and an alert that wavers
 /// between two severities would otherwise be told at every turn.
 pub(crate) async fn sum_up(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     id: &IncidentId,
     account: &str,
     before: Option<&Incident>,
@@ -154,7 +154,7 @@ pub(crate) async fn sum_up(
     // Sums are made here in a fixed order, because sums of floats depend on it.
     let rows = sqlx::query(
         "SELECT provider, key_id, severity, first_seen, raised_at, cost_nanos, burn_usd_per_hour, ended
-         FROM alerts WHERE incident_id = ?1 ORDER BY alert_id",
+         FROM alerts WHERE incident_id = $1 ORDER BY alert_id",
     )
     .bind(id.as_str())
     .fetch_all(&mut *connection)
@@ -181,7 +181,7 @@ pub(crate) async fn sum_up(
         incident.first_seen = incident.first_seen.min(time(row, "first_seen")?);
         incident.last_seen = incident.last_seen.max(time(row, "raised_at")?);
         incident.cost_so_far_usd += Nanos::new(get(row, "cost_nanos")?);
-        if !get::<bool>(row, "ended")? {
+        if !flag(row, "ended")? {
             incident.state = IncidentState::Open;
             incident.burn_usd_per_hour += get::<f64>(row, "burn_usd_per_hour")?;
         }
@@ -191,11 +191,11 @@ pub(crate) async fn sum_up(
     Ok(incident)
 }
 
-async fn put(connection: &mut SqliteConnection, incident: &Incident) -> Result<(), Error> {
+async fn put(connection: &mut AnyConnection, incident: &Incident) -> Result<(), Error> {
     sqlx::query(
         "INSERT INTO incidents (incident_id, account, state, severity, first_seen, last_seen, keys,
              cost_nanos, burn_usd_per_hour)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (incident_id) DO UPDATE SET
              state = excluded.state, severity = excluded.severity,
              first_seen = excluded.first_seen, last_seen = excluded.last_seen,
@@ -208,7 +208,7 @@ async fn put(connection: &mut SqliteConnection, incident: &Incident) -> Result<(
     .bind(rank(incident.severity))
     .bind(incident.first_seen.millis())
     .bind(incident.last_seen.millis())
-    .bind(incident.keys)
+    .bind(i64::from(incident.keys))
     .bind(incident.cost_so_far_usd.get())
     .bind(incident.burn_usd_per_hour)
     .execute(connection)
@@ -224,7 +224,7 @@ fn state_word(state: IncidentState) -> &'static str {
     }
 }
 
-fn incident(row: &SqliteRow) -> Result<Incident, Error> {
+fn incident(row: &AnyRow) -> Result<Incident, Error> {
     let state: String = get(row, "state")?;
     Ok(Incident {
         incident_id: IncidentId::from_text(get::<String>(row, "incident_id")?),

@@ -6,7 +6,7 @@ use model::{
     Alert, Change, Entity, HISTORY_ERASED, Inventory, KeyEntry, LEVEL_ACCEPTED, Timestamp,
 };
 use sha2::{Digest, Sha256};
-use sqlx::SqliteConnection;
+use sqlx::AnyConnection;
 
 use crate::audit::{self, Event};
 use crate::error::{Doing, from_json, to_json};
@@ -42,7 +42,7 @@ impl Casebook {
         let mut transaction = self.write().await?;
         for key in &inventory.keys {
             sqlx::query(
-                "INSERT INTO keys (provider, account, key_id, body) VALUES (?1, ?2, ?3, ?4)
+                "INSERT INTO keys (provider, account, key_id, body) VALUES ($1, $2, $3, $4)
                  ON CONFLICT (provider, account, key_id) DO UPDATE SET body = excluded.body",
             )
             .bind(&key.provider)
@@ -180,7 +180,7 @@ impl Casebook {
     /// When the casebook cannot be read.
     pub async fn key(&self, entity: &Entity) -> Result<Option<KeyEntry>, Error> {
         let body: Option<String> = sqlx::query_scalar(
-            "SELECT body FROM keys WHERE provider = ?1 AND account = ?2 AND key_id = ?3",
+            "SELECT body FROM keys WHERE provider = $1 AND account = $2 AND key_id = $3",
         )
         .bind(&entity.provider)
         .bind(&entity.account)
@@ -206,10 +206,10 @@ fn bare(entity: &Entity) -> KeyEntry {
     }
 }
 
-async fn put_change(connection: &mut SqliteConnection, change: &Change) -> Result<(), Error> {
+async fn put_change(connection: &mut AnyConnection, change: &Change) -> Result<(), Error> {
     let body = to_json("a change", change)?;
     sqlx::query(
-        "INSERT INTO changes (change_id, time, body) VALUES (?1, ?2, ?3)
+        "INSERT INTO changes (change_id, time, body) VALUES ($1, $2, $3)
          ON CONFLICT DO NOTHING",
     )
     .bind(hex::encode(Sha256::digest(body.as_bytes())))
@@ -221,10 +221,11 @@ async fn put_change(connection: &mut SqliteConnection, change: &Change) -> Resul
     Ok(())
 }
 
-pub(crate) async fn count_version(connection: &mut SqliteConnection) -> Result<(), Error> {
+pub(crate) async fn count_version(connection: &mut AnyConnection) -> Result<(), Error> {
     sqlx::query(
-        "INSERT INTO meta (key, value) VALUES (?1, '1')
-         ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1",
+        "INSERT INTO meta (key, value) VALUES ($1, '1')
+         ON CONFLICT (key) DO UPDATE 
+             SET value = CAST(CAST(meta.value AS INTEGER) + 1 AS TEXT)",
     )
     .bind(VERSION)
     .execute(connection)

@@ -1,4 +1,5 @@
-//! Alerts, incidents, key inventory, outbox, actions and audit chain in SQLite.
+//! Alerts, incidents, key inventory, outbox, actions and audit chain, in SQLite or, for several
+//! instances, in PostgreSQL.
 //!
 //! [`Casebook`] is the one handle; cloning it shares the connections. Alerts go in by
 //! [`Casebook::record_alerts`], which assigns each to an [`Incident`](model::Incident) and
@@ -27,6 +28,7 @@ mod dead_letters;
 mod error;
 mod incidents;
 mod inventory;
+mod leases;
 mod links;
 mod meta;
 mod migrations;

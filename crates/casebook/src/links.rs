@@ -1,9 +1,9 @@
 //! What ties incidents together, and the message that tells of it.
 
 use model::{IncidentId, Notice};
-use sqlx::SqliteConnection;
+use sqlx::AnyConnection;
 
-use crate::error::{Doing, to_json};
+use crate::error::Doing;
 use crate::{AlertFilter, Casebook, Error, OutboxEntry, alerts, incidents};
 
 /// Alerts in one message, the worst first; the incident says how many keys there are.
@@ -71,42 +71,47 @@ impl Casebook {
     }
 }
 
+/// The vendors that every key of incident `$1` is stored with.
+macro_rules! shared {
+    () => {
+        "SELECT vendor FROM (
+             SELECT DISTINCT vendor, provider, key_id
+             FROM alert_vendors JOIN alerts USING (alert_id) WHERE incident_id = $1
+         ) AS stored
+         GROUP BY vendor
+         HAVING count(*) = (SELECT count(*) FROM (
+             SELECT DISTINCT provider, key_id FROM alerts WHERE incident_id = $1
+         ) AS hit)"
+    };
+}
+
 async fn links(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     id: &IncidentId,
     account: &str,
 ) -> Result<Links, Error> {
     // A key may have several alerts, and the inventory may have learned of a vendor in between:
     // a vendor of any of its alerts is a vendor of the key.
-    let shared_vendors: Vec<String> = sqlx::query_scalar(
-        "SELECT vendor.value
-         FROM alerts, json_each(alerts.body, '$.stored_with') AS vendor
-         WHERE incident_id = ?1
-         GROUP BY vendor.value
-         HAVING count(DISTINCT json_array(provider, key_id)) =
-             (SELECT count(DISTINCT json_array(provider, key_id)) FROM alerts
-              WHERE incident_id = ?1)
-         ORDER BY vendor.value",
-    )
-    .bind(id.as_str())
-    .fetch_all(&mut *connection)
-    .await
-    .doing("find shared vendors")?;
+    let shared_vendors: Vec<String> = sqlx::query_scalar(concat!(shared!(), " ORDER BY vendor"))
+        .bind(id.as_str())
+        .fetch_all(&mut *connection)
+        .await
+        .doing("find shared vendors")?;
     if shared_vendors.is_empty() {
         return Ok(Links::default());
     }
-    let linked_accounts = sqlx::query_scalar(
+    let linked_accounts = sqlx::query_scalar(concat!(
         "SELECT DISTINCT alerts.account
-         FROM alerts JOIN incidents USING (incident_id),
-              json_each(alerts.body, '$.stored_with') AS vendor
-         WHERE incidents.state = 'open' AND incident_id <> ?1 AND alerts.account <> ?2
-           AND vendor.value IN (SELECT value FROM json_each(?3))
-         ORDER BY alerts.account LIMIT ?4",
-    )
+         FROM alerts JOIN incidents USING (incident_id) JOIN alert_vendors USING (alert_id)
+         WHERE incidents.state = 'open' AND incident_id <> $1 AND alerts.account <> $2
+           AND vendor IN (",
+        shared!(),
+        ")
+         ORDER BY alerts.account LIMIT $3"
+    ))
     .bind(id.as_str())
     .bind(account)
-    .bind(to_json("vendors", &shared_vendors)?)
-    .bind(LINKED_ACCOUNTS_MAX)
+    .bind(i64::from(LINKED_ACCOUNTS_MAX))
     .fetch_all(connection)
     .await
     .doing("find linked accounts")?;

@@ -11,7 +11,7 @@ impl Casebook {
     pub async fn set_meta(&self, key: &str, value: &str) -> Result<(), Error> {
         let mut transaction = self.write().await?;
         sqlx::query(
-            "INSERT INTO meta (key, value) VALUES (?1, ?2)
+            "INSERT INTO meta (key, value) VALUES ($1, $2)
              ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         )
         .bind(key)
@@ -27,7 +27,7 @@ impl Casebook {
     /// # Errors
     /// When the casebook cannot be read.
     pub async fn meta(&self, key: &str) -> Result<Option<String>, Error> {
-        sqlx::query_scalar("SELECT value FROM meta WHERE key = ?1")
+        sqlx::query_scalar("SELECT value FROM meta WHERE key = $1")
             .bind(key)
             .fetch_optional(self.readers())
             .await

@@ -1,38 +1,53 @@
 //! The versions of the schema, embedded and run on open.
 
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{AnyConnection, Connection};
 
 use crate::Error;
 use crate::error::Doing;
+use crate::store::{self, Dialect};
 
-/// Every migration in order; each ends by setting `user_version` to its place, counted from 1.
-const MIGRATIONS: &[&str] = &[
-    include_str!("../migrations/0001_initial.sql"),
-    include_str!("../migrations/0002_standings.sql"),
-    include_str!("../migrations/0003_key_feeds.sql"),
+/// Migrations of SQLite in order; each ends by setting `user_version` to its version.
+const SQLITE: &[(i64, &str)] = &[
+    (1, include_str!("../migrations/sqlite/0001_initial.sql")),
+    (2, include_str!("../migrations/sqlite/0002_standings.sql")),
+    (3, include_str!("../migrations/sqlite/0003_key_feeds.sql")),
+    (4, include_str!("../migrations/sqlite/0004_in_common.sql")),
 ];
+
+/// Migrations of PostgreSQL in order, of the versions that SQLite has; each ends by setting
+/// `schema_version`.
+const POSTGRES: &[(i64, &str)] = &[(4, include_str!("../migrations/postgres/0004_initial.sql"))];
 
 /// Brings the schema to the newest version.
 ///
 /// The write lock is taken before the version is read, so that two processes that open a new
-/// file at the same moment do not both create the tables.
-pub(crate) async fn run(connection: &mut SqliteConnection) -> Result<(), Error> {
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+/// database at the same moment do not both create the tables.
+pub(crate) async fn run(connection: &mut AnyConnection, dialect: Dialect) -> Result<(), Error> {
+    let (begin, migrations) = match dialect {
+        Dialect::Sqlite => ("BEGIN IMMEDIATE", SQLITE),
+        Dialect::Postgres => ("BEGIN", POSTGRES),
+    };
     let mut transaction = connection
-        .begin_with("BEGIN IMMEDIATE")
+        .begin_with(begin)
         .await
         .doing("begin a migration")?;
-    let found: i64 = sqlx::query_scalar("PRAGMA user_version")
-        .fetch_one(&mut *transaction)
-        .await
-        .doing("read the schema version")?;
+    let found = match dialect {
+        Dialect::Sqlite => version(&mut transaction, "PRAGMA user_version").await?,
+        Dialect::Postgres => {
+            store::lock(&mut transaction).await?;
+            let is_there = "SELECT count(*) FROM information_schema.tables
+                WHERE table_schema = current_schema() AND table_name = 'schema_version'";
+            match version(&mut transaction, is_there).await? {
+                0 => 0,
+                _ => version(&mut transaction, "SELECT version FROM schema_version").await?,
+            }
+        }
+    };
+    let known = migrations.last().map_or(0, |(version, _)| *version);
     if found > known {
         return Err(Error::Newer { found, known });
     }
-    for migration in MIGRATIONS
-        .iter()
-        .skip(usize::try_from(found).unwrap_or_default())
-    {
+    for (_, migration) in migrations.iter().filter(|(version, _)| *version > found) {
         sqlx::raw_sql(*migration)
             .execute(&mut *transaction)
             .await
@@ -41,15 +56,30 @@ pub(crate) async fn run(connection: &mut SqliteConnection) -> Result<(), Error> 
     transaction.commit().await.doing("commit a migration")
 }
 
+async fn version(connection: &mut AnyConnection, query: &'static str) -> Result<i64, Error> {
+    let version = sqlx::query_scalar(query).fetch_one(connection).await;
+    version.doing("read the schema version")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::MIGRATIONS;
+    use super::{POSTGRES, SQLITE};
 
     #[test]
     fn every_migration_ends_with_its_version() {
-        for (index, migration) in MIGRATIONS.iter().enumerate() {
-            let last = format!("PRAGMA user_version = {};", index + 1);
+        for (version, migration) in SQLITE {
+            let last = format!("PRAGMA user_version = {version};");
             assert!(migration.trim_end().ends_with(&last), "{last}");
         }
+        for (version, migration) in POSTGRES {
+            let last = format!("INSERT INTO schema_version (id, version) VALUES (1, {version});");
+            assert!(migration.trim_end().ends_with(&last), "{last}");
+        }
+    }
+
+    #[test]
+    fn both_databases_have_the_same_version() {
+        let newest = |migrations: &[(i64, _)]| migrations.last().map(|(version, _)| *version);
+        assert_eq!(newest(SQLITE), newest(POSTGRES));
     }
 }

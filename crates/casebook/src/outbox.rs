@@ -2,8 +2,8 @@
 
 use model::{Alert, IncidentId, Receipt, Timestamp};
 use sha2::{Digest, Sha256};
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
 
 use crate::error::Doing;
 use crate::row::{count, get, time, time_if_known};
@@ -107,17 +107,17 @@ impl Casebook {
     pub async fn due_notices(&self, now: Timestamp, limit: u32) -> Result<Vec<OutboxEntry>, Error> {
         let rows = sqlx::query(
             "SELECT outbox.* FROM outbox JOIN incidents USING (incident_id)
-             WHERE outbox.state = 'pending' AND held = 0 AND next_at <= ?1
+             WHERE outbox.state = 'pending' AND held = 0 AND next_at <= $1
                AND NOT EXISTS (
                    SELECT 1 FROM outbox AS earlier
                    WHERE earlier.incident_id = outbox.incident_id
                      AND earlier.channel = outbox.channel
                      AND earlier.sequence < outbox.sequence AND earlier.state = 'pending')
              ORDER BY incidents.severity DESC, next_at, raised_at, incident_id, channel
-             LIMIT ?2",
+             LIMIT $2",
         )
         .bind(now.millis())
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(self.readers())
         .await
         .doing("read due messages")?;
@@ -138,16 +138,16 @@ impl Casebook {
     ) -> Result<bool, Error> {
         let mut transaction = self.write().await?;
         let done = sqlx::query(
-            "UPDATE outbox SET attempts = attempts + 1, last_attempt_at = ?4,
-                 first_attempt_at = coalesce(first_attempt_at, ?4)
-             WHERE incident_id = ?1 AND channel = ?2 AND sequence = ?3
-               AND state = 'pending' AND attempts = ?5",
+            "UPDATE outbox SET attempts = attempts + 1, last_attempt_at = $4,
+                 first_attempt_at = coalesce(first_attempt_at, $4)
+             WHERE incident_id = $1 AND channel = $2 AND sequence = $3
+               AND state = 'pending' AND attempts = $5",
         )
         .bind(entry.incident_id.as_str())
         .bind(&entry.channel)
-        .bind(entry.sequence)
+        .bind(i64::from(entry.sequence))
         .bind(now.millis())
-        .bind(entry.attempts)
+        .bind(i64::from(entry.attempts))
         .execute(&mut *transaction)
         .await
         .doing("note an attempt")?;
@@ -169,12 +169,12 @@ impl Casebook {
     ) -> Result<(), Error> {
         let mut transaction = self.write().await?;
         sqlx::query(
-            "UPDATE outbox SET state = 'sent', finished_at = ?4, receipt = ?5, last_error = NULL
-             WHERE incident_id = ?1 AND channel = ?2 AND sequence = ?3 AND state <> 'sent'",
+            "UPDATE outbox SET state = 'sent', finished_at = $4, receipt = $5, last_error = NULL
+             WHERE incident_id = $1 AND channel = $2 AND sequence = $3 AND state <> 'sent'",
         )
         .bind(entry.incident_id.as_str())
         .bind(&entry.channel)
-        .bind(entry.sequence)
+        .bind(i64::from(entry.sequence))
         .bind(now.millis())
         .bind(shorten(&receipt.answer))
         .execute(&mut *transaction)
@@ -195,15 +195,15 @@ impl Casebook {
     ) -> Result<(), Error> {
         let mut transaction = self.write().await?;
         sqlx::query(
-            "UPDATE outbox SET last_error = ?4,
-                 state = CASE WHEN ?5 IS NULL THEN 'dead' ELSE state END,
-                 finished_at = CASE WHEN ?5 IS NULL THEN last_attempt_at END,
-                 next_at = coalesce(?5, next_at)
-             WHERE incident_id = ?1 AND channel = ?2 AND sequence = ?3 AND state = 'pending'",
+            "UPDATE outbox SET last_error = $4,
+                 state = CASE WHEN $5 IS NULL THEN 'dead' ELSE state END,
+                 finished_at = CASE WHEN $5 IS NULL THEN last_attempt_at END,
+                 next_at = coalesce($5, next_at)
+             WHERE incident_id = $1 AND channel = $2 AND sequence = $3 AND state = 'pending'",
         )
         .bind(entry.incident_id.as_str())
         .bind(&entry.channel)
-        .bind(entry.sequence)
+        .bind(i64::from(entry.sequence))
         .bind(shorten(error))
         .bind(retry_at.map(Timestamp::millis))
         .execute(&mut *transaction)
@@ -219,11 +219,11 @@ impl Casebook {
     pub async fn hold(&self, incident: &IncidentId, held: bool) -> Result<u64, Error> {
         let mut transaction = self.write().await?;
         let done = sqlx::query(
-            "UPDATE outbox SET held = ?2
-             WHERE incident_id = ?1 AND state = 'pending' AND held <> ?2",
+            "UPDATE outbox SET held = $2
+             WHERE incident_id = $1 AND state = 'pending' AND held <> $2",
         )
         .bind(incident.as_str())
-        .bind(held)
+        .bind(i64::from(held))
         .execute(&mut *transaction)
         .await
         .doing("hold messages")?;
@@ -244,9 +244,9 @@ impl Casebook {
     ) -> Result<u64, Error> {
         let mut transaction = self.write().await?;
         let done = sqlx::query(
-            "UPDATE outbox SET state = 'suppressed', last_error = ?2
+            "UPDATE outbox SET state = 'suppressed', last_error = $2
              WHERE state = 'pending' AND incident_id IN
-                 (SELECT incident_id FROM incidents WHERE last_seen < ?1)",
+                 (SELECT incident_id FROM incidents WHERE last_seen < $1)",
         )
         .bind(event_time.millis())
         .bind(shorten(reason))
@@ -288,7 +288,7 @@ impl Casebook {
     /// When the casebook cannot be read.
     pub async fn deliveries(&self, incident: &IncidentId) -> Result<Vec<Delivery>, Error> {
         let rows =
-            sqlx::query("SELECT * FROM outbox WHERE incident_id = ?1 ORDER BY channel, sequence")
+            sqlx::query("SELECT * FROM outbox WHERE incident_id = $1 ORDER BY channel, sequence")
                 .bind(incident.as_str())
                 .fetch_all(self.readers())
                 .await
@@ -318,7 +318,7 @@ pub(crate) enum Telling {
 
 /// Writes the messages that a revision asks for, and returns how many.
 pub(crate) async fn tell(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     alert: &Alert,
     telling: Telling,
     channels: &[String],
@@ -340,11 +340,11 @@ pub(crate) async fn tell(
         };
         sqlx::query(
             "INSERT INTO outbox (incident_id, channel, sequence, idempotency_key, raised_at)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+             VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(alert.incident_id.as_str())
         .bind(channel)
-        .bind(sequence)
+        .bind(i64::from(sequence))
         .bind(idempotency_key(&alert.incident_id, channel, sequence))
         .bind(alert.raised_at.millis())
         .execute(&mut *connection)
@@ -362,13 +362,13 @@ struct LastMessage {
 }
 
 async fn last_message(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     incident: &IncidentId,
     channel: &str,
 ) -> Result<Option<LastMessage>, Error> {
     let row = sqlx::query(
         "SELECT sequence, state, attempts FROM outbox
-         WHERE incident_id = ?1 AND channel = ?2 ORDER BY sequence DESC LIMIT 1",
+         WHERE incident_id = $1 AND channel = $2 ORDER BY sequence DESC LIMIT 1",
     )
     .bind(incident.as_str())
     .bind(channel)
@@ -402,7 +402,7 @@ fn shorten(text: &str) -> String {
     text.chars().take(ANSWER_CHARS_MAX).collect()
 }
 
-fn entry(row: &SqliteRow) -> Result<OutboxEntry, Error> {
+fn entry(row: &AnyRow) -> Result<OutboxEntry, Error> {
     Ok(OutboxEntry {
         incident_id: IncidentId::from_text(get::<String>(row, "incident_id")?),
         channel: get(row, "channel")?,

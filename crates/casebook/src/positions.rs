@@ -10,7 +10,7 @@ impl Casebook {
     async fn put_position(&self, feed: &str, position: &str, time: Timestamp) -> Result<(), Error> {
         let mut transaction = self.write().await?;
         sqlx::query(
-            "INSERT INTO poll_positions (feed, position, stored_at) VALUES (?1, ?2, ?3)
+            "INSERT INTO poll_positions (feed, position, stored_at) VALUES ($1, $2, $3)
              ON CONFLICT (feed) DO UPDATE
              SET position = excluded.position, stored_at = excluded.stored_at",
         )
@@ -27,7 +27,7 @@ impl Casebook {
 #[async_trait]
 impl PollPositions for Casebook {
     async fn position(&self, feed: &str) -> Result<Option<String>, StoreError> {
-        let read = sqlx::query_scalar("SELECT position FROM poll_positions WHERE feed = ?1")
+        let read = sqlx::query_scalar("SELECT position FROM poll_positions WHERE feed = $1")
             .bind(feed)
             .fetch_optional(self.readers())
             .await;

@@ -1,7 +1,7 @@
 //! Recording alerts: the alert, its incident and the messages about it in one transaction.
 
 use model::{Alert, Entity, Evidence, Incident, IncidentId};
-use sqlx::SqliteConnection;
+use sqlx::AnyConnection;
 
 use crate::error::Doing;
 use crate::outbox::{self, Telling};
@@ -53,7 +53,7 @@ impl Casebook {
 }
 
 async fn record_alert(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     alert: &Alert,
     channels: &[String],
     recorded: &mut RecordedAlerts,
@@ -95,7 +95,7 @@ async fn record_alert(
 
 /// Ends the alerts of a key that go on, without telling anybody.
 pub(crate) async fn end_alerts(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     entity: &Entity,
     reason: &str,
 ) -> Result<(), Error> {
@@ -132,9 +132,9 @@ fn telling(
 }
 
 /// Returns whether the alert's key already has an alert in this incident that pages.
-async fn key_pages(connection: &mut SqliteConnection, alert: &Alert) -> Result<bool, Error> {
+async fn key_pages(connection: &mut AnyConnection, alert: &Alert) -> Result<bool, Error> {
     let severities: Vec<i64> = sqlx::query_scalar(
-        "SELECT severity FROM alerts WHERE incident_id = ?1 AND provider = ?2 AND key_id = ?3",
+        "SELECT severity FROM alerts WHERE incident_id = $1 AND provider = $2 AND key_id = $3",
     )
     .bind(alert.incident_id.as_str())
     .bind(&alert.provider)

@@ -2,7 +2,7 @@
 
 use model::{Severity, Timestamp};
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::any::AnyRow;
 
 use crate::Error;
 use crate::error::Doing;
@@ -28,15 +28,20 @@ pub(crate) fn rank(severity: Severity) -> i64 {
 }
 
 /// Reads a column of the type that the schema promises.
-pub(crate) fn get<'r, T>(row: &'r SqliteRow, column: &'static str) -> Result<T, Error>
+pub(crate) fn get<'r, T>(row: &'r AnyRow, column: &'static str) -> Result<T, Error>
 where
-    T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+    T: sqlx::Decode<'r, sqlx::Any> + sqlx::Type<sqlx::Any>,
 {
     row.try_get(column).doing("read a column")
 }
 
+/// Reads what is kept as 0 or 1, which is what both databases have in common.
+pub(crate) fn flag(row: &AnyRow, column: &'static str) -> Result<bool, Error> {
+    get::<i64>(row, column).map(|flag| flag != 0)
+}
+
 /// Reads a severity.
-pub(crate) fn severity(row: &SqliteRow, column: &'static str) -> Result<Severity, Error> {
+pub(crate) fn severity(row: &AnyRow, column: &'static str) -> Result<Severity, Error> {
     let rank: i64 = get(row, column)?;
     usize::try_from(rank)
         .ok()
@@ -48,13 +53,13 @@ pub(crate) fn severity(row: &SqliteRow, column: &'static str) -> Result<Severity
 }
 
 /// Reads a time.
-pub(crate) fn time(row: &SqliteRow, column: &'static str) -> Result<Timestamp, Error> {
+pub(crate) fn time(row: &AnyRow, column: &'static str) -> Result<Timestamp, Error> {
     get(row, column).map(Timestamp::from_millis)
 }
 
 /// Reads a time that may be unknown.
 pub(crate) fn time_if_known(
-    row: &SqliteRow,
+    row: &AnyRow,
     column: &'static str,
 ) -> Result<Option<Timestamp>, Error> {
     let millis: Option<i64> = get(row, column)?;
@@ -62,12 +67,17 @@ pub(crate) fn time_if_known(
 }
 
 /// Reads a count that the schema keeps small.
-pub(crate) fn count(row: &SqliteRow, column: &'static str) -> Result<u32, Error> {
+pub(crate) fn count(row: &AnyRow, column: &'static str) -> Result<u32, Error> {
     let count: i64 = get(row, column)?;
     u32::try_from(count).map_err(|_| Error::Value {
         column,
         value: count.to_string(),
     })
+}
+
+/// Returns a text from outside as both databases can keep it: PostgreSQL has no NUL in texts.
+pub(crate) fn without_nul(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 #[cfg(test)]

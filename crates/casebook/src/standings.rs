@@ -9,28 +9,33 @@ use crate::error::{Doing, from_json, to_json};
 use crate::{Casebook, Error};
 
 impl Casebook {
-    /// Replaces what was known of how keys stand.
+    /// Replaces what this instance said of how keys stand; the newest word of any instance holds.
     ///
     /// # Errors
     /// When it is not durable; then what was known stays.
     pub async fn put_standings<S: Serialize>(
         &self,
+        instance: &str,
         standings: &[(Entity, S)],
     ) -> Result<(), Error> {
         let mut transaction = self.write().await?;
-        sqlx::query("DELETE FROM standings")
+        sqlx::query("DELETE FROM standings WHERE instance = $1")
+            .bind(instance)
             .execute(&mut *transaction)
             .await
             .doing("clear the standings")?;
         for (entity, standing) in standings {
             sqlx::query(
-                "INSERT OR REPLACE INTO standings (provider, account, key_id, body)
-                 VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO standings (provider, account, key_id, body, instance)
+                 VALUES ($1, $2, $3, $4, $5)
+                 ON CONFLICT (provider, account, key_id)
+                 DO UPDATE SET body = excluded.body, instance = excluded.instance",
             )
             .bind(&entity.provider)
             .bind(&entity.account)
             .bind(&entity.key)
             .bind(to_json("a standing", standing)?)
+            .bind(instance)
             .execute(&mut *transaction)
             .await
             .doing("store a standing")?;
@@ -48,9 +53,9 @@ impl Casebook {
     ) -> Result<Vec<(Entity, S)>, Error> {
         let rows = sqlx::query(
             "SELECT provider, account, key_id, body FROM standings
-             ORDER BY provider, account, key_id LIMIT ?1",
+             ORDER BY provider, account, key_id LIMIT $1",
         )
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(self.readers())
         .await
         .doing("read the standings")?;

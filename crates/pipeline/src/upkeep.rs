@@ -96,7 +96,7 @@ async fn keep_standings(stages: &Stages, casebook: &Casebook) {
         .into_iter()
         .map(|standing| (standing.entity.clone(), standing))
         .collect();
-    if let Err(err) = casebook.put_standings(&standings).await {
+    if let Err(err) = casebook.put_standings("", &standings).await {
         warn!(error = %err, "could not write down how keys stand");
     }
 }

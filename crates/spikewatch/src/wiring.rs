@@ -21,7 +21,7 @@ use pipeline::{
 use server::{AppState, FeedVitals, UnpricedModel, Vitals, VitalsSource};
 use tracing::warn;
 
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, CasebookPlace, Config, ConfigError};
 use crate::lock::{DataDirLock, make_data_dir};
 use crate::{decoding, files, polling, process};
 
@@ -167,16 +167,19 @@ pub(crate) fn schema_registry(config: &Config) -> Result<Option<SchemaRegistry>,
 /// Opens the casebook of a data folder, and makes both where there is none.
 pub(crate) async fn open_casebook(config: &Config) -> anyhow::Result<Casebook> {
     make_data_dir(&config.data_dir)?;
-    let path = config.casebook_path();
-    Casebook::open(&path)
-        .await
-        .with_context(|| format!("open casebook \"{}\"", path.display()))
+    match config.casebook()? {
+        CasebookPlace::File(path) => Casebook::open(&path)
+            .await
+            .with_context(|| format!("open casebook \"{}\"", path.display())),
+        CasebookPlace::Server(url) => Ok(Casebook::connect(url.expose()).await?),
+    }
 }
 
 /// Opens the casebook of a data folder that must be there already.
 pub(crate) async fn existing_casebook(config: &Config) -> anyhow::Result<Casebook> {
-    let path = config.casebook_path();
-    if !path.exists() {
+    if let CasebookPlace::File(path) = config.casebook()?
+        && !path.exists()
+    {
         bail!(
             "there is no casebook at \"{}\" yet; `spikewatch run` makes it",
             path.display()

@@ -14,11 +14,11 @@ pub use sighting::{KeyFact, KeySighting, SightingSource};
 
 use model::{Entity, KeyEntry, Timestamp};
 use run::{Run, place};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
 
 use crate::error::Doing;
-use crate::row::{get, time, time_if_known};
+use crate::row::{flag, get, time, time_if_known};
 use crate::{Casebook, Error, inventory};
 
 /// A change of a key: from then on this was true.
@@ -186,7 +186,7 @@ impl Casebook {
     pub async fn seen_key(&self, entity: &Entity) -> Result<Option<SeenKey>, Error> {
         let mut snapshot = self.snapshot().await?;
         let row = sqlx::query(
-            "SELECT * FROM seen_keys WHERE provider = ?1 AND account = ?2 AND key_id = ?3",
+            "SELECT * FROM seen_keys WHERE provider = $1 AND account = $2 AND key_id = $3",
         )
         .bind(&entity.provider)
         .bind(&entity.account)
@@ -232,13 +232,13 @@ impl Casebook {
 /// key. The account is then that of a list, or else the one that there is: the same in whatever
 /// order they come.
 async fn settle(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     sighting: &KeySighting,
 ) -> Result<(Entity, bool), Error> {
     let mut entity = sighting.entity.clone();
     let listed = sighting.source == SightingSource::List;
     let rows = sqlx::query(
-        "SELECT account, listed FROM seen_keys WHERE provider = ?1 AND key_id = ?2
+        "SELECT account, listed FROM seen_keys WHERE provider = $1 AND key_id = $2
          ORDER BY account",
     )
     .bind(&entity.provider)
@@ -248,7 +248,7 @@ async fn settle(
     .doing("look for a key")?;
     let mut known = Vec::new();
     for row in &rows {
-        known.push((get::<String>(row, "account")?, get::<bool>(row, "listed")?));
+        known.push((get::<String>(row, "account")?, flag(row, "listed")?));
     }
     let exact = known.iter().any(|(account, _)| *account == entity.account);
     let other = known
@@ -265,18 +265,22 @@ async fn settle(
     let time = sighting.time.millis();
     sqlx::query(
         "INSERT INTO seen_keys (provider, account, key_id, listed, first_seen, last_seen, last_used)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)
+         VALUES ($1, $2, $3, $4, $5, $5, $6)
          ON CONFLICT (provider, account, key_id) DO UPDATE SET
-             listed = max(listed, excluded.listed),
-             first_seen = min(first_seen, excluded.first_seen),
-             last_seen = max(last_seen, excluded.last_seen),
-             last_used = max(coalesce(last_used, excluded.last_used),
-                             coalesce(excluded.last_used, last_used))",
+             listed = CASE WHEN seen_keys.listed > excluded.listed
+                 THEN seen_keys.listed ELSE excluded.listed END,
+             first_seen = CASE WHEN seen_keys.first_seen < excluded.first_seen
+                 THEN seen_keys.first_seen ELSE excluded.first_seen END,
+             last_seen = CASE WHEN seen_keys.last_seen > excluded.last_seen
+                 THEN seen_keys.last_seen ELSE excluded.last_seen END,
+             last_used = CASE WHEN seen_keys.last_used > excluded.last_used
+                 THEN seen_keys.last_used
+                 ELSE coalesce(excluded.last_used, seen_keys.last_used) END",
     )
     .bind(&entity.provider)
     .bind(&entity.account)
     .bind(&entity.key)
-    .bind(listed)
+    .bind(i64::from(listed))
     .bind(time)
     .bind(sighting.last_used.map(Timestamp::millis))
     .execute(connection)
@@ -287,13 +291,13 @@ async fn settle(
 
 /// Gives a key the account of `entity` in place of `account`.
 async fn rename(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     entity: &Entity,
     account: &str,
 ) -> Result<(), Error> {
     for statement in [
-        "UPDATE seen_keys SET account = ?1 WHERE provider = ?2 AND account = ?3 AND key_id = ?4",
-        "UPDATE key_history SET account = ?1 WHERE provider = ?2 AND account = ?3 AND key_id = ?4",
+        "UPDATE seen_keys SET account = $1 WHERE provider = $2 AND account = $3 AND key_id = $4",
+        "UPDATE key_history SET account = $1 WHERE provider = $2 AND account = $3 AND key_id = $4",
     ] {
         sqlx::query(statement)
             .bind(&entity.account)
@@ -309,7 +313,7 @@ async fn rename(
 
 /// Places a sighting in the history of a fact; says whether that changed the story.
 async fn learn(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     entity: &Entity,
     fact: KeyFact,
     seen: Run,
@@ -319,10 +323,10 @@ async fn learn(
     }
     let mut around = [None, None];
     for (place, query) in around.iter_mut().zip([
-        "SELECT * FROM key_history WHERE provider = ?1 AND account = ?2 AND key_id = ?3
-         AND fact = ?4 AND first_at <= ?5 ORDER BY first_at DESC LIMIT 1",
-        "SELECT * FROM key_history WHERE provider = ?1 AND account = ?2 AND key_id = ?3
-         AND fact = ?4 AND first_at > ?5 ORDER BY first_at LIMIT 1",
+        "SELECT * FROM key_history WHERE provider = $1 AND account = $2 AND key_id = $3
+         AND fact = $4 AND first_at <= $5 ORDER BY first_at DESC LIMIT 1",
+        "SELECT * FROM key_history WHERE provider = $1 AND account = $2 AND key_id = $3
+         AND fact = $4 AND first_at > $5 ORDER BY first_at LIMIT 1",
     ]) {
         let row = sqlx::query(query)
             .bind(&entity.provider)
@@ -339,8 +343,8 @@ async fn learn(
     let edit = place(before.as_ref(), after.as_ref(), seen);
     for run in &edit.remove {
         sqlx::query(
-            "DELETE FROM key_history WHERE provider = ?1 AND account = ?2 AND key_id = ?3
-             AND fact = ?4 AND first_at = ?5 AND value = ?6",
+            "DELETE FROM key_history WHERE provider = $1 AND account = $2 AND key_id = $3
+             AND fact = $4 AND first_at = $5 AND value = $6",
         )
         .bind(&entity.provider)
         .bind(&entity.account)
@@ -360,7 +364,7 @@ async fn learn(
 
 /// Inserts a run; says whether it was not there yet.
 async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     entity: &Entity,
     fact: KeyFact,
     run: &Run,
@@ -368,7 +372,7 @@ async fn insert(
     let done = sqlx::query(
         "INSERT INTO key_history
              (provider, account, key_id, fact, first_at, last_at, value, actor, source)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
     )
     .bind(&entity.provider)
     .bind(&entity.account)
@@ -386,11 +390,11 @@ async fn insert(
 }
 
 async fn history(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     entity: &Entity,
 ) -> Result<Vec<(KeyFact, Run)>, Error> {
     let rows = sqlx::query(
-        "SELECT * FROM key_history WHERE provider = ?1 AND account = ?2 AND key_id = ?3
+        "SELECT * FROM key_history WHERE provider = $1 AND account = $2 AND key_id = $3
          ORDER BY fact, first_at",
     )
     .bind(&entity.provider)
@@ -403,7 +407,7 @@ async fn history(
     rows.iter().map(of_row).collect()
 }
 
-fn entity_of(row: &SqliteRow) -> Result<Entity, Error> {
+fn entity_of(row: &AnyRow) -> Result<Entity, Error> {
     Ok(Entity {
         provider: get(row, "provider")?,
         account: get(row, "account")?,
@@ -411,7 +415,7 @@ fn entity_of(row: &SqliteRow) -> Result<Entity, Error> {
     })
 }
 
-fn seen_key(row: &SqliteRow) -> Result<SeenKey, Error> {
+fn seen_key(row: &AnyRow) -> Result<SeenKey, Error> {
     Ok(SeenKey {
         entity: entity_of(row)?,
         last_used: time_if_known(row, "last_used")?,
@@ -421,7 +425,7 @@ fn seen_key(row: &SqliteRow) -> Result<SeenKey, Error> {
     })
 }
 
-fn history_row(row: &SqliteRow) -> Result<(Entity, KeyFact, Run), Error> {
+fn history_row(row: &AnyRow) -> Result<(Entity, KeyFact, Run), Error> {
     let unknown = |column: &'static str, value: &str| Error::Value {
         column,
         value: value.to_owned(),

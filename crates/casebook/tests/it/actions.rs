@@ -7,6 +7,7 @@ use sqlx::Connection;
 use tempfile::TempDir;
 
 use crate::maker::hour;
+use crate::place::casebook;
 
 fn freeze(key: &str, requested_at: Timestamp) -> Action {
     let entity = Entity {
@@ -45,7 +46,7 @@ async fn step(casebook: &Casebook, action: &mut Action, state: ActionState) {
 
 #[tokio::test]
 async fn every_step_is_stored_with_its_line() {
-    let casebook = Casebook::in_memory().await.unwrap();
+    let casebook = casebook().await;
     let mut action = freeze("key_1", hour(0));
     for state in [
         ActionState::Requested,
@@ -93,7 +94,7 @@ async fn every_step_is_stored_with_its_line() {
 
 #[tokio::test]
 async fn an_empty_chain_holds() {
-    let casebook = Casebook::in_memory().await.unwrap();
+    let casebook = casebook().await;
     assert_eq!(casebook.verify_audit().await.unwrap(), 0);
 }
 

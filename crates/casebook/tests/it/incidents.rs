@@ -4,6 +4,7 @@ use casebook::{AlertFilter, Casebook};
 use model::{Incident, IncidentState, Nanos, Severity};
 
 use crate::maker::{alert, channels, hour, revised};
+use crate::place::casebook;
 
 async fn only_incident(casebook: &Casebook) -> Incident {
     let incidents = casebook.incidents(10).await.unwrap();
@@ -13,7 +14,7 @@ async fn only_incident(casebook: &Casebook) -> Incident {
 
 #[tokio::test]
 async fn alerts_of_an_account_within_a_day_share_an_incident() {
-    let casebook = Casebook::in_memory().await.unwrap();
+    let casebook = casebook().await;
     let first = alert("acme", "key_1", Severity::Medium, hour(0));
     let second = alert("acme", "key_2", Severity::Critical, hour(20));
     let earlier = alert("acme", "key_3", Severity::Info, hour(-23));
@@ -44,7 +45,7 @@ async fn alerts_of_an_account_within_a_day_share_an_incident() {
 
 #[tokio::test]
 async fn other_accounts_and_later_days_open_their_own() {
-    let casebook = Casebook::in_memory().await.unwrap();
+    let casebook = casebook().await;
     let alerts = [
         alert("acme", "key_1", Severity::Medium, hour(0)),
         alert("globex", "key_1", Severity::Medium, hour(0)),
@@ -57,7 +58,7 @@ async fn other_accounts_and_later_days_open_their_own() {
 
 #[tokio::test]
 async fn the_day_counts_from_the_newest_revision_and_a_known_alert_keeps_its_incident() {
-    let casebook = Casebook::in_memory().await.unwrap();
+    let casebook = casebook().await;
     let first = alert("acme", "key_1", Severity::Medium, hour(0));
     let long = revised(&first, 30 * 60, |_| {});
     let far = alert("acme", "key_2", Severity::Medium, hour(50));
@@ -74,7 +75,7 @@ async fn the_day_counts_from_the_newest_revision_and_a_known_alert_keeps_its_inc
 
 #[tokio::test]
 async fn an_incident_ends_with_its_last_alert_and_opens_again() {
-    let casebook = Casebook::in_memory().await.unwrap();
+    let casebook = casebook().await;
     let one = alert("acme", "key_1", Severity::Medium, hour(0));
     let two = alert("acme", "key_2", Severity::High, hour(1));
     let end = |alert| revised(alert, 60, |alert| alert.ended = true);
@@ -101,7 +102,7 @@ async fn an_incident_ends_with_its_last_alert_and_opens_again() {
 
 #[tokio::test]
 async fn a_replay_changes_nothing() {
-    let casebook = Casebook::in_memory().await.unwrap();
+    let casebook = casebook().await;
     let names = channels(&["slack", "mail"]);
     let first = alert("acme", "key_1", Severity::Medium, hour(0));
     let alerts = [
@@ -130,7 +131,7 @@ async fn a_replay_changes_nothing() {
 
 #[tokio::test]
 async fn alerts_come_back_as_they_were_stored_the_worst_first_and_by_filter() {
-    let casebook = Casebook::in_memory().await.unwrap();
+    let casebook = casebook().await;
     let low = alert("acme", "key_1", Severity::Low, hour(0));
     let high = alert("acme", "key_2", Severity::High, hour(0));
     let other = alert("globex", "key_2", Severity::Critical, hour(0));
@@ -163,7 +164,7 @@ async fn alerts_come_back_as_they_were_stored_the_worst_first_and_by_filter() {
 
 #[tokio::test]
 async fn numbers_that_json_cannot_hold_do_not_lose_the_alert() {
-    let casebook = Casebook::in_memory().await.unwrap();
+    let casebook = casebook().await;
     let mut odd = alert("acme", "key_1", Severity::Low, hour(0));
     odd.neg_log_p = f64::INFINITY;
     odd.burn_usd_per_hour = f64::NAN;

@@ -4,6 +4,7 @@ use casebook::{Casebook, KeyFact, KeySighting, SightingSource};
 use model::{Entity, Inventory, KeyEntry, PollPositions, Timestamp};
 
 use crate::maker::hour;
+use crate::place::casebook;
 
 fn entity(account: &str) -> Entity {
     Entity {
@@ -92,7 +93,7 @@ fn life() -> Vec<KeySighting> {
 
 #[tokio::test]
 async fn positions_are_kept_by_feed() {
-    let casebook = Casebook::in_memory().await.unwrap();
+    let casebook = casebook().await;
     assert_eq!(casebook.position("openai/costs").await.unwrap(), None);
     for position in ["1 a", "1 b"] {
         casebook
@@ -110,7 +111,7 @@ async fn positions_are_kept_by_feed() {
 
 #[tokio::test]
 async fn a_keys_life_is_told_with_time_and_actor() {
-    let casebook = Casebook::in_memory().await.unwrap();
+    let casebook = casebook().await;
     let changes = casebook.observe_keys(&life()).await.unwrap();
     assert!(!changes.is_empty());
     let key = casebook.seen_key(&entity("")).await.unwrap().unwrap();
@@ -145,7 +146,7 @@ async fn a_keys_life_is_told_with_time_and_actor() {
 
 #[tokio::test]
 async fn late_and_repeated_rows_change_nothing_twice() {
-    let in_order = Casebook::in_memory().await.unwrap();
+    let in_order = casebook().await;
     in_order.observe_keys(&life()).await.unwrap();
     let expected = told(&in_order).await;
     let version = in_order.inventory_version().await.unwrap();
@@ -162,7 +163,7 @@ async fn late_and_repeated_rows_change_nothing_twice() {
             if backwards {
                 order.reverse();
             }
-            let casebook = Casebook::in_memory().await.unwrap();
+            let casebook = casebook().await;
             for sighting in order.iter().chain(&order) {
                 casebook
                     .observe_keys(std::slice::from_ref(sighting))
@@ -187,7 +188,7 @@ async fn accounts_that_are_left_open_are_joined_and_others_are_not() {
             listed("", hour(1), &status),
         ],
     ] {
-        let casebook = Casebook::in_memory().await.unwrap();
+        let casebook = casebook().await;
         casebook.observe_keys(&sightings).await.unwrap();
         let keys = casebook.seen_keys().await.unwrap();
         assert_eq!(keys.len(), 1);
@@ -203,12 +204,12 @@ async fn accounts_that_are_left_open_are_joined_and_others_are_not() {
             done("", hour(1), &[], "a"),
         ],
     ] {
-        let casebook = Casebook::in_memory().await.unwrap();
+        let casebook = casebook().await;
         casebook.observe_keys(&sightings).await.unwrap();
         let keys = casebook.seen_keys().await.unwrap();
         assert_eq!((keys.len(), keys[0].entity.account.as_str()), (1, "org-1"));
     }
-    let casebook = Casebook::in_memory().await.unwrap();
+    let casebook = casebook().await;
     let two = [
         listed("org-1", hour(1), &status),
         listed("org-2", hour(1), &status),
@@ -219,7 +220,7 @@ async fn accounts_that_are_left_open_are_joined_and_others_are_not() {
 
 #[tokio::test]
 async fn what_is_seen_fills_the_inventory_in_and_never_overrules_it() {
-    let casebook = Casebook::in_memory().await.unwrap();
+    let casebook = casebook().await;
     let known = KeyEntry {
         provider: "openai".into(),
         key: "key_1".into(),

@@ -14,5 +14,6 @@ mod incidents;
 mod key_feeds;
 mod maker;
 mod outbox;
+mod place;
 mod shelves;
 mod store;

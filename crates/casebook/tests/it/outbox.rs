@@ -4,6 +4,7 @@ use casebook::{Casebook, DeliveryState, OutboxEntry};
 use model::{Alert, Receipt, Severity};
 
 use crate::maker::{alert, channels, hour, revised};
+use crate::place::casebook;
 
 struct Desk {
     casebook: Casebook,
@@ -13,7 +14,7 @@ struct Desk {
 impl Desk {
     async fn new(names: &[&str]) -> Self {
         Self {
-            casebook: Casebook::in_memory().await.unwrap(),
+            casebook: casebook().await,
             channels: channels(names),
         }
     }

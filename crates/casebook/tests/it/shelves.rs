@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use casebook::{Acceptance, AlertFilter, Casebook};
+use casebook::{Acceptance, AlertFilter};
 use model::{Change, DeadLetter, Entity, Inventory, KeyEntry, Position, Reason, Severity};
 use serde_json::json;
 
 use crate::maker::{alert, hour};
+use crate::place::casebook;
 
 fn letter(offset: i64, reason: Reason) -> DeadLetter {
     DeadLetter {
@@ -18,14 +19,14 @@ fn letter(offset: i64, reason: Reason) -> DeadLetter {
             offset,
         },
         record_time: (offset % 2 == 0).then(|| hour(0)),
-        payload: "{\"a\":\"\u{0}'quoted'\"}".into(),
+        payload: "{\"a\":\"'quoted' \u{1}\"}".into(),
         payload_bytes: 4_000,
     }
 }
 
 #[tokio::test]
 async fn a_dead_letter_is_kept_once() {
-    let casebook = Casebook::in_memory().await.unwrap();
+    let casebook = casebook().await;
     let letters = [
         letter(1, Reason::Json),
         letter(2, Reason::MissingField),
@@ -48,8 +49,18 @@ async fn a_dead_letter_is_kept_once() {
 }
 
 #[tokio::test]
+async fn a_text_with_nul_is_kept_in_every_database() {
+    let casebook = casebook().await;
+    let mut broken = letter(1, Reason::Json);
+    broken.payload = "a\0b".into();
+    assert_eq!(casebook.put_dead_letters(&[broken]).await.unwrap(), 1);
+    let stored = casebook.dead_letters(1).await.unwrap();
+    assert_eq!(stored[0].payload, "a\u{fffd}b");
+}
+
+#[tokio::test]
 async fn an_inventory_is_merged() {
-    let casebook = Casebook::in_memory().await.unwrap();
+    let casebook = casebook().await;
     let key = |key: &str, owner: &str| KeyEntry {
         key: key.into(),
         account: "acme".into(),
@@ -90,7 +101,7 @@ async fn an_inventory_is_merged() {
 
 #[tokio::test]
 async fn a_fact_is_replaced() {
-    let casebook = Casebook::in_memory().await.unwrap();
+    let casebook = casebook().await;
     assert_eq!(casebook.meta("prior").await.unwrap(), None);
     casebook.set_meta("prior", "1").await.unwrap();
     casebook.set_meta("prior", "2").await.unwrap();
@@ -99,7 +110,7 @@ async fn a_fact_is_replaced() {
 
 #[tokio::test]
 async fn an_accepted_level_is_a_change_with_a_line_of_the_audit() {
-    let casebook = Casebook::in_memory().await.unwrap();
+    let casebook = casebook().await;
     let alert = alert("acme", "key_1", Severity::High, hour(0));
     let before = casebook.inventory_version().await.unwrap();
     let acceptance = Acceptance {
@@ -126,7 +137,7 @@ async fn an_accepted_level_is_a_change_with_a_line_of_the_audit() {
 
 #[tokio::test]
 async fn alerts_of_an_erased_key_end_and_nobody_is_told() {
-    let casebook = Casebook::in_memory().await.unwrap();
+    let casebook = casebook().await;
     let erased = alert("acme", "key_1", Severity::High, hour(0));
     let others = [
         alert("acme", "key_2", Severity::High, hour(0)),
@@ -162,7 +173,7 @@ async fn alerts_of_an_erased_key_end_and_nobody_is_told() {
 
 #[tokio::test]
 async fn how_keys_stand_is_replaced_as_a_whole() {
-    let casebook = Casebook::in_memory().await.unwrap();
+    let casebook = casebook().await;
     let standing = |key: &str, judged: bool| {
         let entity = Entity {
             provider: "openai".into(),
@@ -172,9 +183,29 @@ async fn how_keys_stand_is_replaced_as_a_whole() {
         (entity, json!({ "judged": judged }))
     };
     let first = [standing("key_1", false), standing("key_2", false)];
-    casebook.put_standings(&first).await.unwrap();
+    casebook.put_standings("one", &first).await.unwrap();
     let second = [standing("key_2", true)];
-    casebook.put_standings(&second).await.unwrap();
+    casebook.put_standings("one", &second).await.unwrap();
     let known = casebook.standings::<serde_json::Value>(10).await.unwrap();
     assert_eq!(known, second);
+}
+
+#[tokio::test]
+async fn a_lease_has_one_holder_until_it_ends_or_is_given_back() {
+    let casebook = casebook().await;
+    let lease = async |holder: &str, from, until| {
+        let taken = casebook.lease("deliver", holder, hour(from), hour(until));
+        taken.await.unwrap()
+    };
+    assert!(lease("one", 0, 2).await);
+    assert!(!lease("two", 1, 3).await, "it is another's");
+    assert!(lease("one", 1, 3).await, "it lasts longer");
+    assert_eq!(casebook.leases("del", hour(2)).await.unwrap(), 1);
+    assert_eq!(casebook.leases("poll", hour(2)).await.unwrap(), 0);
+    assert_eq!(casebook.leases("del", hour(3)).await.unwrap(), 0);
+    assert!(lease("two", 3, 4).await, "it has ended");
+    casebook.release("deliver", "one").await.unwrap();
+    assert!(!lease("one", 3, 4).await, "it was not one's to give");
+    casebook.release("deliver", "two").await.unwrap();
+    assert!(lease("one", 3, 4).await);
 }

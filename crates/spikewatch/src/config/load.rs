@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::secrets::{is_secret, resolve};
-use super::{Config, ConfigError};
+use super::{CasebookPlace, Config, ConfigError};
 
 /// Returns the file to read: the one named, else `$SPIKEWATCH_CONFIG`, else the usual places.
 pub(crate) fn find(named: Option<&Path>) -> Option<PathBuf> {
@@ -58,10 +58,12 @@ pub(crate) fn shown(named: Option<&Path>) -> Result<String, ConfigError> {
     redact(&mut table);
     let mut text = table.to_string();
     text.push_str(&format!("\n# history: {}\n", config.history_url()));
-    text.push_str(&format!(
-        "# casebook: {}\n",
-        config.casebook_path().display()
-    ));
+    let casebook = match config.casebook()? {
+        CasebookPlace::File(path) => path.display().to_string(),
+        // Its password, if it has one, is redacted above.
+        CasebookPlace::Server(_) => config.casebook.url.unwrap_or_default(),
+    };
+    text.push_str(&format!("# casebook: {casebook}\n"));
     Ok(text)
 }
 

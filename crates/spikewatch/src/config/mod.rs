@@ -1,5 +1,6 @@
 //! The configuration: raw form first (what was typed), checked form after.
 
+mod casebook;
 mod error;
 mod load;
 mod secrets;
@@ -20,6 +21,7 @@ use respond::RespondConfig;
 use serde::Deserialize;
 use server::ServerConfig;
 
+pub(crate) use casebook::{CasebookConfig, CasebookPlace};
 pub(crate) use error::ConfigError;
 pub(crate) use load::{find, load, load_or_default, refused, shown};
 
@@ -66,14 +68,6 @@ pub(crate) struct Config {
     pub(crate) sql: SqlConfig,
     #[serde(default)]
     pub(crate) identity: IdentityConfig,
-}
-
-/// `[casebook]`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct CasebookConfig {
-    /// `sqlite:PATH`; without it `casebook.db` below `data_dir`.
-    pub(crate) url: Option<String>,
 }
 
 /// `[pipeline]`.
@@ -241,16 +235,12 @@ impl Config {
     }
 
     /// Returns where the casebook lies.
-    pub(crate) fn casebook_path(&self) -> PathBuf {
-        match self
-            .casebook
-            .url
-            .as_deref()
-            .and_then(|url| url.strip_prefix("sqlite:"))
-        {
-            Some(path) => PathBuf::from(path.trim_start_matches("//")),
-            None => self.data_dir.join("casebook.db"),
-        }
+    ///
+    /// # Errors
+    /// What is wrong with `casebook.url`.
+    pub(crate) fn casebook(&self) -> Result<CasebookPlace, ConfigError> {
+        let place = self.casebook.place(&self.data_dir);
+        place.map_err(|what| refused(self, "casebook.url", what))
     }
 
     /// Returns where it is kept at which records a stage crashed.
@@ -319,10 +309,8 @@ impl Config {
                            --features kafka-tls, or use the container image";
             return refuse("kafka.properties", message.to_owned());
         }
-        if let Some(url) = &self.casebook.url
-            && !url.starts_with("sqlite:")
-        {
-            return refuse("casebook.url", format!("\"{url}\" is not a sqlite: url"));
+        if let Err(what) = self.casebook.place(&self.data_dir) {
+            return refuse("casebook.url", what);
         }
         let budget = self.detector.false_alerts_per_1000_key_days;
         if !(0.001..=1000.0).contains(&budget) {

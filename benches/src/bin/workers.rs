@@ -99,6 +99,7 @@ async fn stages(
         vitals: Arc::new(PipelineVitals::default()),
         clock: Arc::new(SystemClock),
         on_alerts: Box::new(|_| {}),
+        instances: None,
     };
     let summary = pipeline.run(CancellationToken::new()).await?;
     Ok(summary.events as f64 / summary.seconds)

@@ -2,6 +2,7 @@
 //! no type of a query engine crosses them.
 
 use std::fmt;
+use std::path::Path;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef};
@@ -50,6 +51,34 @@ pub trait HistoryWriter: Send + Sync {
     /// # Errors
     /// When the storage cannot be read.
     async fn next_offset(&self, partition: &Partition) -> Result<Option<i64>, Error>;
+}
+
+/// Keeps files of snapshots where every instance reaches them. Names are paths with slashes.
+#[async_trait]
+pub trait SnapshotStore: Send + Sync {
+    /// Stores a file under a name, whole or not at all, in place of what was there.
+    ///
+    /// # Errors
+    /// When the storage does not take it.
+    async fn put(&self, name: &str, file: &Path) -> Result<(), Error>;
+
+    /// Writes what is stored under a name to a file.
+    ///
+    /// # Errors
+    /// When there is nothing, or it cannot be read or written.
+    async fn get(&self, name: &str, file: &Path) -> Result<(), Error>;
+
+    /// Returns the last parts of the names of what is stored right below a folder.
+    ///
+    /// # Errors
+    /// When the storage cannot be read.
+    async fn list(&self, folder: &str) -> Result<Vec<String>, Error>;
+
+    /// Removes what is stored under a name, if there is anything.
+    ///
+    /// # Errors
+    /// When the storage refuses.
+    async fn remove(&self, name: &str) -> Result<(), Error>;
 }
 
 /// Answers SQL, read-only.

@@ -37,7 +37,7 @@ pub use display::{
 };
 pub use doors::{
     Answer, Asker, CommitReceipt, Description, HistoryCommit, HistoryReader, HistoryWriter,
-    SqlGate, Statement, StatementKind, TableEntry, TableSource,
+    SnapshotStore, SqlGate, Statement, StatementKind, TableEntry, TableSource,
 };
 pub use error::Error;
 pub use live::{LiveRows, LiveTable};

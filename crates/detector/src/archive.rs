@@ -159,7 +159,10 @@ impl<'f> Archive<'f> {
     }
 
     /// Carries one value.
-    pub(crate) fn value<T: Serialize + DeserializeOwned>(
+    ///
+    /// # Errors
+    /// When the disk fails, or it is another one that is there.
+    pub fn value<T: Serialize + DeserializeOwned>(
         &mut self,
         name: &str,
         value: &mut T,
@@ -188,7 +191,10 @@ impl<'f> Archive<'f> {
     }
 
     /// Carries the entries of a table, in the order of their keys.
-    pub(crate) fn map<K, V, M>(&mut self, name: &str, map: &mut M) -> Result<(), SnapshotError>
+    ///
+    /// # Errors
+    /// When the disk fails, or it is another one that is there.
+    pub fn map<K, V, M>(&mut self, name: &str, map: &mut M) -> Result<(), SnapshotError>
     where
         K: Serialize + DeserializeOwned + Ord,
         V: Serialize + DeserializeOwned,

@@ -12,6 +12,7 @@ use deltalake_core::logstore::{
     logstore_factories, object_store_factories,
 };
 use deltalake_core::{DeltaResult, Path};
+use object_store::ObjectStore;
 use url::Url;
 
 /// The schemes of URLs, as the crate `object_store` reads them.
@@ -34,6 +35,21 @@ pub(crate) fn register() {
     });
 }
 
+/// Opens a folder by its URL.
+pub(crate) fn open(url: &Url) -> Result<(Arc<dyn ObjectStore>, Path), object_store::Error> {
+    let (store, path) = object_store::parse_url_opts(url, variables())?;
+    Ok((Arc::from(store), path))
+}
+
+/// Returns what the environment says of storage.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| {
+        let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
+        let is_meant = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        is_meant.then(|| (name.to_lowercase(), value))
+    })
+}
+
 struct Clouds;
 
 impl ObjectStoreFactory for Clouds {
@@ -42,12 +58,7 @@ impl ObjectStoreFactory for Clouds {
         url: &Url,
         config: &StorageConfig,
     ) -> DeltaResult<(ObjectStoreRef, Path)> {
-        let variables = std::env::vars_os().filter_map(|(name, value)| {
-            let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
-            let is_meant = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-            is_meant.then(|| (name.to_lowercase(), value))
-        });
-        let mut options: HashMap<String, String> = variables.collect();
+        let mut options: HashMap<String, String> = variables().collect();
         options.extend(config.raw.clone());
         let (store, path) = object_store::parse_url_opts(url, options)?;
         Ok((Arc::from(store), path))

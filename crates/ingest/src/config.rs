@@ -217,6 +217,15 @@ impl KafkaConfig {
         self.with_properties(client, PRODUCER_ONLY)
     }
 
+    /// Returns the settings of who reads a topic whole, without a group.
+    pub(crate) fn reader(&self) -> ClientConfig {
+        let mut client = self.consumer();
+        client.set("auto.offset.reset", "earliest");
+        client.set("enable.partition.eof", "false");
+        client.remove("group.instance.id");
+        client
+    }
+
     pub(crate) fn producer(&self) -> ClientConfig {
         let mut client = self.base_client();
         for (name, value) in [

@@ -1,13 +1,16 @@
 //! Reading topics as a member of a consumer group.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use model::{EventSource, OffsetRange, Partition, Records, SourceError, Timestamp};
+use model::{
+    EventSource, OffsetRange, Partition, Rebalance, Rebalances, Records, SourceError, Timestamp,
+};
+use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message};
@@ -82,27 +85,65 @@ impl KafkaSource {
         start: BTreeMap<Partition, i64>,
         stop_at: StopAt,
     ) -> Result<Self, Error> {
+        Self::join(config, config.consumer(), start, None, stop_at)
+    }
+
+    /// Joins the group as one of several instances, each with a name of its own that stays: after
+    /// a short absence it has the same partitions again. From where each is read the second part
+    /// of the answer is asked.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when librdkafka does not accept the configuration.
+    pub fn open_shared(
+        config: &KafkaConfig,
+        instance: &str,
+        stop_at: StopAt,
+    ) -> Result<(Self, GroupRebalances), Error> {
+        let mut client = config.consumer();
+        for (name, value) in [
+            ("group.instance.id", instance),
+            // What is known of a million keys is restored before anything is polled.
+            ("max.poll.interval.ms", "300000"),
+        ] {
+            if !config.properties.contains_key(name) {
+                client.set(name, value);
+            }
+        }
+        // Unbounded, but whoever sends waits for each answer.
+        let (keeper, rebalances) = mpsc::unbounded_channel();
+        let source = Self::join(config, client, BTreeMap::new(), Some(keeper), stop_at)?;
+        Ok((source, GroupRebalances(rebalances)))
+    }
+
+    fn join(
+        config: &KafkaConfig,
+        client: ClientConfig,
+        start: BTreeMap<Partition, i64>,
+        keeper: Option<mpsc::UnboundedSender<Rebalance>>,
+        stop_at: StopAt,
+    ) -> Result<Self, Error> {
         let positions = Positions::default();
         *positions.lock() = start;
         let unread = Unread::default();
+        let caught_up = Arc::new(AtomicBool::new(false));
         let context = GroupContext {
             positions: positions.clone(),
             ends: Positions::default(),
             unread: unread.clone(),
             assignments: AtomicU64::new(0),
             sparing: Sparing::default(),
+            keeper,
+            gone: Mutex::default(),
+            caught_up: caught_up.clone(),
         };
-        let consumer: BaseConsumer<GroupContext> = config
-            .consumer()
-            .create_with_context(context)
-            .map_err(Error::Setup)?;
+        let consumer: BaseConsumer<GroupContext> =
+            client.create_with_context(context).map_err(Error::Setup)?;
         let topics: Vec<&str> = config.topics.iter().map(TopicConfig::name).collect();
         consumer.subscribe(&topics).map_err(Error::Setup)?;
 
         let (batch_sender, batches) = mpsc::channel(CHANNEL_BATCHES);
         // Unbounded, but the only sender waits for each answer, and not for ever.
         let (commands, command_receiver) = std::sync::mpsc::channel();
-        let caught_up = Arc::new(AtomicBool::new(false));
         let lag = Lag::default();
         let poller = Poller {
             consumer,
@@ -217,6 +258,34 @@ impl Drop for KafkaSource {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// What happens to the partitions of an instance, see [`KafkaSource::open_shared`].
+pub struct GroupRebalances(mpsc::UnboundedReceiver<Rebalance>);
+
+#[async_trait]
+impl Rebalances for GroupRebalances {
+    async fn next(&mut self) -> Rebalance {
+        match self.0.recv().await {
+            Some(rebalance) => rebalance,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Drops what was read of partitions that have gone, and is not handed over yet: it is read again
+/// from where it was saved.
+fn forget_gone(
+    consumer: &BaseConsumer<GroupContext>,
+    gathered: &mut BTreeMap<Partition, Records>,
+    waiting: &mut VecDeque<Records>,
+) {
+    let gone = &consumer.context().gone;
+    let gone = std::mem::take(&mut *gone.lock().unwrap_or_else(PoisonError::into_inner));
+    if !gone.is_empty() {
+        gathered.retain(|partition, _| !gone.contains(partition));
+        waiting.retain(|records| !gone.contains(records.partition()));
     }
 }
 
@@ -335,7 +404,9 @@ impl Poller {
             BATCH_WAIT
         };
         for _ in 0..BATCH_RECORDS {
-            match self.consumer.poll(wait) {
+            let polled = self.consumer.poll(wait);
+            forget_gone(&self.consumer, &mut self.gathered, &mut self.waiting);
+            match polled {
                 None => return,
                 Some(Ok(message)) => {
                     let partition = Partition::new(message.topic(), message.partition());

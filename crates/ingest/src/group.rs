@@ -1,16 +1,18 @@
 //! Which partitions are ours, and from where each is read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use model::Partition;
+use model::{Partition, Rebalance, Rebalanced};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{Offset, Statistics, TopicPartitionList};
+use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use crate::sparing::Sparing;
@@ -48,6 +50,13 @@ pub(crate) struct GroupContext {
     /// Grows with every assignment, so that the poll thread sees that there was one.
     pub(crate) assignments: std::sync::atomic::AtomicU64,
     pub(crate) sparing: Sparing,
+    /// Whoever restores what is known of a partition before it is read, and saves it before it
+    /// goes; without one, partitions are read from the positions.
+    pub(crate) keeper: Option<mpsc::UnboundedSender<Rebalance>>,
+    /// Partitions that have gone since the poll thread last looked.
+    pub(crate) gone: Mutex<BTreeSet<Partition>>,
+    /// Whether all of the log has been read that was there when it was assigned.
+    pub(crate) caught_up: Arc<AtomicBool>,
 }
 
 impl ClientContext for GroupContext {
@@ -127,18 +136,24 @@ impl ConsumerContext for GroupContext {
         );
         let outcome = match err {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                self.begin(list);
                 self.set_offsets(base_consumer, list);
                 let outcome = if cooperative {
                     base_consumer.incremental_assign(list)
                 } else {
                     base_consumer.assign(list)
                 };
-                self.assignments
-                    .fetch_add(1, std::sync::atomic::Ordering::Release);
+                self.assignments.fetch_add(1, Ordering::Release);
                 outcome
             }
-            _ if cooperative => base_consumer.incremental_unassign(list),
-            _ => base_consumer.unassign(),
+            _ => {
+                self.end(list);
+                if cooperative {
+                    base_consumer.incremental_unassign(list)
+                } else {
+                    base_consumer.unassign()
+                }
+            }
         };
         let partitions: Vec<String> = list
             .elements()
@@ -163,13 +178,56 @@ impl ConsumerContext for GroupContext {
 const ASK_WAIT: Duration = Duration::from_secs(5);
 
 impl GroupContext {
+    /// Has what is known of partitions restored, and learns from where each is read. The client
+    /// waits: records of a partition that nobody has would be of no use. One that waits too long
+    /// is thrown out by the group, and the partitions go to another.
+    fn begin(&self, list: &TopicPartitionList) {
+        let partitions = places(list);
+        if partitions.is_empty() {
+            return;
+        }
+        if self.keeper.is_some() {
+            self.caught_up.store(false, Ordering::Release);
+        }
+        if let Some(starts) = self.ask(Rebalanced::Assigned, &partitions) {
+            let mut positions = self.positions.lock();
+            for partition in &partitions {
+                positions.remove(partition);
+            }
+            positions.extend(starts);
+        }
+    }
+
+    /// Has what is known of partitions saved before they go.
+    fn end(&self, list: &TopicPartitionList) {
+        let partitions = places(list);
+        if self.ask(Rebalanced::Revoked, &partitions).is_some() {
+            let mut positions = self.positions.lock();
+            for partition in &partitions {
+                positions.remove(partition);
+            }
+            let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+            gone.extend(partitions);
+        }
+    }
+
+    /// Returns the answer, or nothing where there is nobody to ask, or not any more.
+    fn ask(
+        &self,
+        change: Rebalanced,
+        partitions: &[Partition],
+    ) -> Option<BTreeMap<Partition, i64>> {
+        let (answer, answered) = std::sync::mpsc::channel();
+        let rebalance = Rebalance::new(change, partitions.to_vec(), move |starts| {
+            // Who asked waits for it.
+            let _ = answer.send(starts);
+        });
+        self.keeper.as_ref()?.send(rebalance).ok()?;
+        answered.recv().ok()
+    }
+
     fn set_offsets(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) {
-        let places: Vec<Partition> = list
-            .elements()
-            .iter()
-            .map(|element| Partition::new(element.topic(), element.partition()))
-            .collect();
-        for partition in places {
+        for partition in places(list) {
             let known = self.positions.lock().get(&partition).copied();
             let offset = match known {
                 Some(known) => {
@@ -185,6 +243,14 @@ impl GroupContext {
             }
         }
     }
+}
+
+fn places(list: &TopicPartitionList) -> Vec<Partition> {
+    let elements = list.elements();
+    let places = elements.iter();
+    places
+        .map(|element| Partition::new(element.topic(), element.partition()))
+        .collect()
 }
 
 /// Returns where to read on: where it was left, or where the log begins by now.

@@ -42,8 +42,8 @@ pub use dead_letter::{DeadLetter, Reason};
 pub use doors::double;
 pub use doors::{
     ActionStore, AlertChannel, Applied, Clock, DeliveryError, EventSink, EventSource, KeyResponder,
-    PollPositions, Receipt, RecordSink, RespondError, SchemaError, SchemaId, Schemas, SourceError,
-    StoreError, SystemClock,
+    PollPositions, Rebalance, Rebalanced, Rebalances, Receipt, RecordSink, RespondError,
+    SchemaError, SchemaId, Schemas, SharedLog, SourceError, StoreError, SystemClock,
 };
 pub use event::{CountField, FlagField, Quality, TextField, UsageRow};
 pub use identity::{ActionId, AlertId, Entity, EntityLevel, IncidentId};

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 
 /// One partition of one topic; a file is a topic with the single partition 0.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Partition {
     /// The topic, or the path of a file.
+    #[serde(with = "shared_text")]
     pub topic: Arc<str>,
     /// The number of the partition within its topic.
     pub number: i32,
@@ -215,6 +216,27 @@ impl Records {
         self.next_offset = offset + 1;
     }
 
+    /// Cuts it before an offset: the records below it, and the others. Either may be empty.
+    pub fn cut(self, offset: i64) -> (Self, Self) {
+        if self.next_offset <= offset {
+            let nothing = Self::new(self.partition.clone(), self.next_offset);
+            return (self, nothing);
+        }
+        let mut below = Self::new(self.partition.clone(), i64::MIN);
+        let mut others = Self::new(self.partition.clone(), offset);
+        for record in self.iter() {
+            let part = match record.offset < offset {
+                true => &mut below,
+                false => &mut others,
+            };
+            let headers = record.headers.iter();
+            part.push_with_headers(record.offset, record.time, record.payload, headers);
+        }
+        below.next_offset = offset;
+        others.next_offset = self.next_offset;
+        (below, others)
+    }
+
     /// Returns the partition all records are from.
     pub fn partition(&self) -> &Partition {
         &self.partition
@@ -280,6 +302,27 @@ mod tests {
             [(5, b"a".to_vec()), (7, vec![]), (8, b"ccc".to_vec())]
         );
         assert_eq!(records.next_offset(), 9);
+    }
+
+    #[test]
+    fn a_cut_loses_nothing() {
+        let mut records = Records::new(Partition::new("usage", 0), 5);
+        for offset in [5, 7, 8] {
+            records.push_with_headers(offset, None, b"a", [("n", &b"v"[..])]);
+        }
+        let offsets = |records: &Records| records.iter().map(|r| r.offset).collect::<Vec<_>>();
+        for (at, below, others) in [
+            (5, vec![], vec![5, 7, 8]),
+            (6, vec![5], vec![7, 8]),
+            (8, vec![5, 7], vec![8]),
+            (9, vec![5, 7, 8], vec![]),
+        ] {
+            let (one, two) = records.clone().cut(at);
+            assert_eq!((offsets(&one), offsets(&two)), (below, others), "{at}");
+            assert_eq!((one.next_offset(), two.next_offset()), (at, 9));
+            let mut headers = one.iter().chain(two.iter()).map(|r| r.headers);
+            assert!(headers.all(|headers| headers.text("n") == Some("v")));
+        }
     }
 
     #[test]

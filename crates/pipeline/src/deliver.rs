@@ -10,6 +10,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::PipelineVitals;
+use crate::run::{CATCHING_UP, LEASE_MILLIS};
+
+/// The lease of the instance that delivers, and how often leases are renewed.
+const DELIVERS: &str = "deliver";
+const RENEW_MILLIS: i64 = 5_000;
 
 /// How often the outbox is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -36,20 +41,35 @@ pub struct Deliverer {
     pub clock: Arc<dyn Clock>,
     /// Where an incident can be looked at.
     pub link_base: Option<String>,
+    /// The name of this instance, if there are several: one of them delivers.
+    pub instance: Option<String>,
+}
+
+/// Whose turn it is to deliver, among several instances.
+#[derive(Default)]
+struct Turn {
+    /// When the leases were renewed.
+    renewed: Option<Timestamp>,
+    /// Whether this instance had read all that is old by then; unknown at first.
+    caught_up: Option<bool>,
+    /// Whether it is this one's.
+    delivers: bool,
 }
 
 impl Deliverer {
     /// Delivers until `cancel` says stop.
     pub async fn run(&self, cancel: CancellationToken) {
-        while !self.vitals.caught_up.load(Ordering::Relaxed) {
-            tokio::select! {
-                () = cancel.cancelled() => return,
-                () = tokio::time::sleep(LOOK) => {}
-            }
-        }
-        self.suppress_stale().await;
+        let mut turn = Turn::default();
+        let mut was_open = false;
         loop {
-            self.deliver_due().await;
+            let is_open = self.is_open(&mut turn).await;
+            if is_open && !was_open {
+                self.suppress_stale().await;
+            }
+            if is_open {
+                self.deliver_due(&mut turn).await;
+            }
+            was_open = is_open;
             tokio::select! {
                 () = cancel.cancelled() => return,
                 () = tokio::time::sleep(LOOK) => {}
@@ -57,15 +77,79 @@ impl Deliverer {
         }
     }
 
+    /// Returns whether people may be told, and by this instance: all that is old has been read.
+    async fn is_open(&self, turn: &mut Turn) -> bool {
+        let caught_up = self.vitals.caught_up.load(Ordering::Relaxed);
+        let Some(instance) = &self.instance else {
+            return caught_up;
+        };
+        match self.is_open_among(instance, caught_up, turn).await {
+            Ok(is_open) => is_open,
+            Err(error) => {
+                warn!(%error, "could not ask who delivers");
+                false
+            }
+        }
+    }
+
+    /// Tells others whether this instance still reads what is old; returns whether none does, and
+    /// it is this one that delivers.
+    async fn is_open_among(
+        &self,
+        instance: &str,
+        caught_up: bool,
+        turn: &mut Turn,
+    ) -> Result<bool, casebook::Error> {
+        let (casebook, now) = (&self.casebook, self.clock.now());
+        let is_due = turn
+            .renewed
+            .is_none_or(|at| now.millis() - at.millis() >= RENEW_MILLIS);
+        if turn.caught_up != Some(caught_up) || is_due {
+            let until = now.plus(LEASE_MILLIS);
+            let catching_up = self.catching_up();
+            if caught_up {
+                if turn.caught_up != Some(true) {
+                    casebook.release(&catching_up, instance).await?;
+                }
+                turn.delivers = casebook.lease(DELIVERS, instance, now, until).await?;
+            } else {
+                casebook.lease(&catching_up, instance, now, until).await?;
+                turn.delivers = false;
+            }
+            (turn.caught_up, turn.renewed) = (Some(caught_up), Some(now));
+        }
+        Ok(turn.delivers && casebook.leases(CATCHING_UP, now).await? == 0)
+    }
+
+    /// Lets another instance deliver at once, at the end.
+    async fn hand_on(&self) {
+        for name in [DELIVERS.to_owned(), self.catching_up()] {
+            let instance = self.instance.as_deref().unwrap_or_default();
+            if let Err(error) = self.casebook.release(&name, instance).await {
+                warn!(%error, "another instance delivers only when a lease has ended");
+            }
+        }
+    }
+
+    fn catching_up(&self) -> String {
+        let instance = self.instance.as_deref().unwrap_or_default();
+        format!("{CATCHING_UP}{instance}")
+    }
+
     /// Delivers what is due now and what becomes due, until nothing waits or `patience` ends.
     pub async fn drain(&self, patience: Duration) {
+        if self.instance.is_some() {
+            // Another one goes on with it.
+            return self.hand_on().await;
+        }
         if !self.vitals.caught_up.load(Ordering::Relaxed) {
             return;
         }
         self.suppress_stale().await;
+        let mut turn = Turn::default();
         let deadline = tokio::time::Instant::now() + patience;
         while tokio::time::Instant::now() < deadline {
-            self.deliver_due().await;
+            self.deliver_due(&mut turn).await;
             match self.casebook.outbox_counts().await {
                 Ok(counts) if counts.pending > 0 => {
                     tokio::time::sleep(LOOK.min(Duration::from_millis(100))).await;
@@ -92,7 +176,7 @@ impl Deliverer {
         }
     }
 
-    async fn deliver_due(&self) {
+    async fn deliver_due(&self, turn: &mut Turn) {
         let entries = match self.casebook.due_notices(self.clock.now(), 20).await {
             Ok(entries) => entries,
             Err(error) => {
@@ -101,6 +185,9 @@ impl Deliverer {
             }
         };
         for entry in entries {
+            if !self.is_open(turn).await {
+                return;
+            }
             if let Err(error) = self.deliver(&entry).await {
                 warn!(%error, channel = entry.channel, "could not book a delivery");
             }

@@ -1,6 +1,7 @@
 //! Saves now and then what the stages know, and finds it again at start.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use columns::{HistoryWriter, SnapshotError};
@@ -9,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
+use crate::instances::{Handover, StateFile};
 use crate::snapshots::Saved;
 use crate::{Error, PipelineVitals, SnapshotFolder, Stages};
 
@@ -98,6 +100,8 @@ async fn ahead(
 /// Makes snapshots when they are due, beside the work on what is read meanwhile.
 pub(crate) struct Keeper {
     config: SnapshotConfig,
+    /// Where other instances find them, if there are several.
+    handover: Option<Handover>,
     /// The offsets of the last snapshot.
     saved: BTreeMap<Partition, i64>,
     saved_at: Instant,
@@ -118,9 +122,14 @@ struct Saving {
 }
 
 impl Keeper {
-    pub(crate) fn new(config: SnapshotConfig, restored: BTreeMap<Partition, i64>) -> Self {
+    pub(crate) fn new(
+        config: SnapshotConfig,
+        restored: BTreeMap<Partition, i64>,
+        handover: Option<Handover>,
+    ) -> Self {
         Self {
             config,
+            handover,
             saved: restored,
             saved_at: Instant::now(),
             wrote: Duration::ZERO,
@@ -147,9 +156,15 @@ impl Keeper {
         !self.erased.is_empty()
     }
 
-    /// Returns whether reading goes on while a copy is written.
+    /// Returns whether reading goes on while a copy is written; among instances it always does,
+    /// because they do not wait for each other.
     pub(crate) fn copies(&self) -> bool {
-        self.config.copy
+        self.config.copy || self.handover.is_some()
+    }
+
+    /// Returns where snapshots of this process are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.config.folder.root()
     }
 
     /// Saves what is known at these offsets while nothing else is done; history has all of it.
@@ -184,6 +199,8 @@ impl Keeper {
         let mut erased = std::mem::take(&mut self.erased);
         erased.extend(stages.forgotten());
         let (folder, at, of) = (self.config.folder.clone(), offsets.clone(), erased.clone());
+        let handover = self.handover.clone();
+        let (of_all, shared_at) = (erased.clone(), stages.shared_at());
         let (in_history, is_in_history) = oneshot::channel();
         let task = tokio::spawn(async move {
             let began = Instant::now();
@@ -194,13 +211,20 @@ impl Keeper {
             let written = writing.await.map_err(std::io::Error::other)??;
             let wrote = began.elapsed();
             let is_whole = is_in_history.await.is_ok();
+            let kept_in = folder.clone();
             let finishing = tokio::task::spawn_blocking(move || match is_whole {
                 true => folder.finish(written),
                 // The run is over, and history does not have all of it.
                 false => folder.give_up(&written),
             });
             let saved = finishing.await.map_err(std::io::Error::other)??;
-            Ok((saved, wrote))
+            let Some(handover) = handover else {
+                return Ok((saved, wrote));
+            };
+            let began = Instant::now();
+            let files: Vec<StateFile> = kept_in.state_files(saved.number, shared_at)?;
+            handover.publish(&files, &of_all).await?;
+            Ok((saved, wrote + began.elapsed()))
         });
         self.saved_at = Instant::now();
         self.saving = Some(Saving {

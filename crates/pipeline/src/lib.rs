@@ -22,6 +22,7 @@ mod error;
 mod fault;
 mod feeds;
 mod idle;
+mod instances;
 mod joint;
 mod keeper;
 mod poison;
@@ -37,6 +38,7 @@ mod workers;
 
 pub use deliver::Deliverer;
 pub use error::Error;
+pub use instances::Instances;
 pub use keeper::{Restored, SnapshotConfig};
 pub use poison::{AfterCrash, PoisonFile};
 pub use run::{CheckpointConfig, DeadLetterTopic, OnAlerts, Pipeline, RunSummary};

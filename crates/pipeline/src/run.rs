@@ -16,11 +16,16 @@ use crate::commit::Commit;
 use crate::effects::Effects;
 use crate::feeds::Feeds;
 use crate::idle::Idleness;
+use crate::instances::{self, Instances, Sharing};
 use crate::keeper::Keeper;
 use crate::shown::{LiveTables, Scores};
 use crate::upkeep::Upkeep;
 use crate::workers::{Done, Workers};
 use crate::{Error, PipelineVitals, SnapshotConfig, Stages};
+
+mod shared;
+
+pub(crate) use shared::{CATCHING_UP, LEASE_MILLIS};
 
 /// How often the loop looks up when nothing arrives.
 const TICK: Duration = Duration::from_millis(200);
@@ -80,6 +85,9 @@ pub struct Pipeline {
     pub clock: Arc<dyn Clock>,
     /// Called with the alerts of each batch once they are durable.
     pub on_alerts: OnAlerts,
+    /// What this instance shares with others, if there are several. Then `offsets` is empty, and
+    /// snapshots are where all instances reach them.
+    pub instances: Option<Instances>,
 }
 
 /// What a run did.
@@ -112,10 +120,14 @@ impl Pipeline {
     /// # Errors
     /// When the source cannot be read, or history would have a gap.
     pub async fn run(self, cancel: CancellationToken) -> Result<RunSummary, Error> {
+        let sharing = self.instances.map(Sharing::new);
+        let handover = sharing.as_ref().map(|sharing| sharing.handover.clone());
         let keeper = self
             .snapshots
-            .map(|config| Keeper::new(config, self.offsets.clone()));
+            .map(|config| Keeper::new(config, self.offsets.clone(), handover));
         let mut run = Run {
+            sharing,
+            is_giving_up: false,
             source: self.source,
             workers: Some(Workers::start(self.stages, self.threads)?),
             threads: self.threads,
@@ -149,6 +161,7 @@ impl Pipeline {
             idleness: Idleness::new(Instant::now()),
             has_source_ended: false,
         };
+        run.begin_sharing().await?;
         while !run.turn().await? {}
         Ok(run.finish())
     }
@@ -156,6 +169,10 @@ impl Pipeline {
 
 /// A run under way.
 struct Run {
+    /// Goes before the source, which waits for whoever may still answer it.
+    sharing: Option<Sharing>,
+    /// Whether the source waits for partitions to be given up.
+    is_giving_up: bool,
     source: Box<dyn EventSource>,
     /// `None` only while the stages are taken back for something that is about all of them.
     workers: Option<Workers>,
@@ -221,11 +238,15 @@ impl Run {
                 false
             }
             () = saved(&mut self.keeper, &self.vitals) => false,
+            event = instances::next(&mut self.sharing) => {
+                self.follow(event?).await?;
+                false
+            }
             records = self.source.next(), if may_read => match records? {
                 Some(records) if records.is_empty() => false,
                 Some(records) => {
                     self.started.get_or_insert_with(Instant::now);
-                    workers.give(records)?;
+                    self.give(records)?;
                     false
                 }
                 None => {
@@ -266,10 +287,16 @@ impl Run {
 
     /// Takes a batch that was worked on: others are told, and its rows are shown to queries.
     async fn take(&mut self, done: Done) -> Result<(), Error> {
+        if self.is_lost(&done) {
+            return Ok(());
+        }
         let workers = self.workers.as_mut().ok_or(Error::StageEnded)?;
         let (records, bytes, newest) = (done.records, done.bytes, done.newest);
         let watermark = done.watermark();
-        let staged = workers.join(done);
+        let (staged, shown) = match self.sharing {
+            Some(_) => done.apart(),
+            None => (workers.join(done), None),
+        };
         self.vitals.set_stages(workers.vitals());
         let rows = staged.usage_batch.rows();
         let (duplicates, dead_letters) = (staged.duplicates, staged.dead_letters.len() as u64);
@@ -297,6 +324,10 @@ impl Run {
         self.effects.observe_keys(&staged.sightings).await?;
         self.record(&staged.alerts).await?;
         let range = staged.usage_batch.range();
+        if let Some(shown) = shown {
+            let (partition, alerts) = (&range.partition, &staged.alerts);
+            self.say_shown(partition, alerts, shown, range.end).await?;
+        }
         self.idleness.hear(&range.partition);
         self.vitals
             .set_partition(&range.partition, watermark, newest);
@@ -331,9 +362,13 @@ impl Run {
         }
         // Under load there is always something in work: it is not waited for a pause.
         self.drain().await?;
+        if !self.cancel.is_cancelled() {
+            self.hear_all().await?;
+        }
         let workers = self.workers.as_mut().ok_or(Error::StageEnded)?;
         let mut alerts = workers.joint().catch_up();
-        if self.has_source_ended {
+        // What others may still show is not judged without them.
+        if self.has_source_ended && self.sharing.is_none() {
             alerts.extend(workers.joint().finish());
         }
         self.record(&alerts).await?;
@@ -353,6 +388,10 @@ impl Run {
         let partitions = self.source.partitions();
         self.idleness.look(&partitions);
         let is_idle = |partition: &Partition| self.idleness.is_idle(partition);
+        if self.sharing.is_some() {
+            self.vitals.set_idle(is_idle);
+            return self.say_idle().await;
+        }
         let joint = self.workers.as_mut().ok_or(Error::StageEnded)?.joint();
         joint.expect(partitions.keys());
         self.vitals.set_idle(is_idle);
@@ -398,7 +437,9 @@ impl Run {
         if let Some(keeper) = &mut self.keeper {
             keeper.committed(&self.committed);
         }
-        if let Err(err) = self.source.commit(&commit.ranges).await {
+        if !self.is_giving_up
+            && let Err(err) = self.source.commit(&commit.ranges).await
+        {
             // The group's offset is information; history knows where it stands.
             warn!(error = %err, "could not commit offsets");
         }
@@ -468,7 +509,11 @@ impl Run {
         let mut stages = self.stop_workers()?;
         let casebook = &self.effects.casebook;
         let tables = &self.tables;
-        self.upkeep.keep(&mut stages, casebook, tables, ended).await;
+        let instance = self.sharing.as_ref().map_or("", |sharing| &sharing.name);
+        let upkeep = self
+            .upkeep
+            .keep(&mut stages, casebook, tables, instance, ended);
+        upkeep.await;
         if let Some(keeper) = &mut self.keeper {
             keeper.note_erased(stages.forgotten());
         }

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 use crate::Stages;
+use crate::instances::StateFile;
 
 /// How many snapshots are kept.
 pub(crate) const KEPT: usize = 3;
@@ -215,6 +216,35 @@ impl SnapshotFolder {
         Err(std::io::Error::other("history does not have all of it").into())
     }
 
+    /// Returns where it is.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns the files of a snapshot, each with the offset that it is at.
+    ///
+    /// # Errors
+    /// When the snapshot cannot be opened.
+    pub(crate) fn state_files(
+        &self,
+        number: u64,
+        shared_at: Option<i64>,
+    ) -> Result<Vec<StateFile>, SnapshotError> {
+        let snapshot = self.open(number)?;
+        let kept = snapshot.manifest.partitions.iter();
+        let partitions = kept.map(|kept| StateFile {
+            partition: Some(kept.partition()),
+            offset: kept.offset,
+            path: snapshot.folder.join(&kept.file),
+        });
+        let shared = shared_at.map(|offset| StateFile {
+            partition: None,
+            offset,
+            path: snapshot.folder.join(SHARED),
+        });
+        Ok(partitions.chain(shared).collect())
+    }
+
     /// Takes a snapshot for whole: the next one may link to its files.
     pub(crate) fn trust(&self, number: u64) {
         self.trusted.store(number, Ordering::Relaxed);
@@ -358,7 +388,7 @@ impl Snapshot {
     }
 }
 
-fn write_file(
+pub(crate) fn write_file(
     path: &Path,
     carry: impl FnOnce(&mut Archive<'_>) -> Result<(), SnapshotError>,
 ) -> Result<(), SnapshotError> {
@@ -373,7 +403,7 @@ fn write_file(
     Ok(())
 }
 
-fn read_file(
+pub(crate) fn read_file(
     path: &Path,
     carry: impl FnOnce(&mut Archive<'_>) -> Result<(), SnapshotError>,
 ) -> Result<(), SnapshotError> {

@@ -11,6 +11,7 @@ use detector::{
     Standing, Unkeyed, Usual, Vitals,
 };
 use model::{Alert, Anomaly, DeadLetter, EventSink, Position, Records, UsageRow};
+use serde::{Deserialize, Serialize};
 
 use crate::poison::Poison;
 
@@ -42,10 +43,16 @@ pub(crate) struct Shown {
 /// How far a partition has come, and how it is doing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Standpoint {
-    /// The first bucket that is not closed, for keys and for what has none.
+    pub(crate) reach: Reach,
+    pub(crate) vitals: Vitals,
+}
+
+/// How far a partition has come: the first bucket that is not closed, for keys and for what has
+/// none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reach {
     pub(crate) open_from: Option<i64>,
     pub(crate) read_until: Option<i64>,
-    pub(crate) vitals: Vitals,
 }
 
 /// Decoding, dropping of repeats, and detection of one partition; whoever has it owns the
@@ -184,8 +191,10 @@ impl Stage {
     /// Returns how far it has come.
     pub(crate) fn standpoint(&self) -> Standpoint {
         Standpoint {
-            open_from: self.detector.open_from(),
-            read_until: self.detector.read_until(),
+            reach: Reach {
+                open_from: self.detector.open_from(),
+                read_until: self.detector.read_until(),
+            },
             vitals: self.detector.vitals(),
         }
     }

@@ -179,6 +179,12 @@ impl Stages {
             .for_each(|stage| stage.was_written());
     }
 
+    /// Returns the place in the log of several instances up to which the partitions know together
+    /// what they know, if there are several.
+    pub(crate) fn shared_at(&self) -> Option<i64> {
+        self.joint.replica()?.next()
+    }
+
     /// Carries what the partitions know together into a snapshot or out of one.
     ///
     /// # Errors

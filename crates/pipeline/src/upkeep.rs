@@ -45,6 +45,7 @@ impl Upkeep {
         stages: &mut Stages,
         casebook: &Casebook,
         tables: &LiveTables,
+        instance: &str,
         ended: bool,
     ) {
         if self.looked.is_none_or(|at| at.elapsed() >= LOOK) {
@@ -53,7 +54,7 @@ impl Upkeep {
         }
         if ended || self.stood.is_none_or(|at| at.elapsed() >= STANDINGS) {
             self.stood = Some(Instant::now());
-            keep_standings(stages, casebook).await;
+            keep_standings(stages, casebook, instance).await;
         }
         if ended || self.show.is_none_or(|at| at <= Instant::now()) {
             let began = Instant::now();
@@ -86,7 +87,7 @@ impl Upkeep {
     }
 }
 
-async fn keep_standings(stages: &Stages, casebook: &Casebook) {
+async fn keep_standings(stages: &Stages, casebook: &Casebook, instance: &str) {
     let (keys, ..) = stages.vitals();
     if keys == 0 || keys > STANDINGS_MAX {
         return;
@@ -96,7 +97,7 @@ async fn keep_standings(stages: &Stages, casebook: &Casebook) {
         .into_iter()
         .map(|standing| (standing.entity.clone(), standing))
         .collect();
-    if let Err(err) = casebook.put_standings("", &standings).await {
+    if let Err(err) = casebook.put_standings(instance, &standings).await {
         warn!(error = %err, "could not write down how keys stand");
     }
 }

@@ -100,6 +100,11 @@ impl PipelineVitals {
         vitals.is_idle = false;
     }
 
+    /// Forgets a partition that is another instance's by now.
+    pub(crate) fn forget_partition(&self, partition: &Partition) {
+        self.lock_partitions().remove(partition);
+    }
+
     /// Takes which partitions are idle.
     pub(crate) fn set_idle(&self, is_idle: impl Fn(&Partition) -> bool) {
         for (partition, vitals) in self.lock_partitions().iter_mut() {

@@ -41,6 +41,16 @@ pub(crate) struct Done {
 }
 
 impl Done {
+    /// Returns the partition it is of.
+    pub(crate) fn partition(&self) -> &Partition {
+        &self.staged.usage_batch.range().partition
+    }
+
+    /// Takes it apart, where what it shows is joined elsewhere.
+    pub(crate) fn apart(self) -> (Staged, Option<Shown>) {
+        (self.staged, Some(self.shown))
+    }
+
     /// Returns the event time up to which its partition has seen everything.
     pub(crate) fn watermark(&self) -> Option<Timestamp> {
         self.shown.standpoint.vitals.watermark
@@ -119,8 +129,13 @@ impl Workers {
         Ok(stages)
     }
 
+    /// Makes the stage of a partition of which nothing is known.
+    pub(crate) fn new_stage(&self) -> Box<Stage> {
+        self.stages.new_stage()
+    }
+
     /// Gives a partition to the thread with the fewest.
-    fn own(&mut self, partition: &Partition, stage: Box<Stage>) -> Result<usize, Error> {
+    pub(crate) fn own(&mut self, partition: &Partition, stage: Box<Stage>) -> Result<usize, Error> {
         let workers = self.workers.iter().enumerate();
         let fewest = workers.min_by_key(|(_, worker)| worker.partitions);
         let at = fewest.map_or(0, |(at, _)| at);
@@ -157,7 +172,7 @@ impl Workers {
         let at = match self.owners.get(partition) {
             Some(&at) => at,
             None => {
-                let stage = self.stages.new_stage();
+                let stage = self.new_stage();
                 self.own(partition, stage)?
             }
         };

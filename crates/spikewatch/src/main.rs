@@ -12,6 +12,7 @@ mod exit;
 mod files;
 mod gateway_process;
 mod lake;
+mod lease;
 mod lock;
 mod logging;
 mod marked;

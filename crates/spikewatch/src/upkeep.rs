@@ -12,13 +12,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::config::Config;
+use crate::lease::Held;
 use crate::process;
 
 /// How often files that nobody names are looked for: the whole lake is listed for it.
 const VACUUM: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Starts the thread; it ends soon after `cancel` says stop.
-pub(crate) fn start(config: &Config, cancel: CancellationToken) -> anyhow::Result<JoinHandle<()>> {
+/// Starts the thread, which works while the lease is held; it ends soon after `cancel` says stop.
+pub(crate) fn start(
+    config: &Config,
+    held: Held,
+    cancel: CancellationToken,
+) -> anyhow::Result<JoinHandle<()>> {
     let history = config.history.clone();
     let upkeep = Upkeep::new(&config.history_url(), history.clone(), &config.spill_dir())
         .context("open history")?;
@@ -30,7 +35,7 @@ pub(crate) fn start(config: &Config, cancel: CancellationToken) -> anyhow::Resul
         .name("history-upkeep".to_owned())
         .stack_size(history::STACK_BYTES)
         .spawn(move || {
-            let work = look_after(&upkeep, &history);
+            let work = look_after(&upkeep, &history, &held);
             runtime.block_on(async {
                 // What is half done when the service ends is no commit, and its files are stray.
                 tokio::select! {
@@ -42,11 +47,15 @@ pub(crate) fn start(config: &Config, cancel: CancellationToken) -> anyhow::Resul
         .context("start the history's upkeep")
 }
 
-async fn look_after(upkeep: &Upkeep, config: &HistoryConfig) {
+async fn look_after(upkeep: &Upkeep, config: &HistoryConfig, held: &Held) {
     let interval = Duration::from_secs(config.upkeep_interval_secs.max(1));
     let mut vacuumed: Option<Instant> = None;
     loop {
         tokio::time::sleep(interval).await;
+        if !*held.borrow() {
+            // Another instance does it.
+            continue;
+        }
         if let Err(error) = upkeep.tidy(process::now()).await {
             warn!(%error, "could not tidy the history; it is tried again");
         }

@@ -1,6 +1,6 @@
 //! Plugging the rooms of the house together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,17 +11,17 @@ use casebook::Casebook;
 use codec::{Codec, FingerprintSecret, Unpriced};
 use columns::LiveRows;
 use detector::{KeyDirectory, ScoresWanted};
-use history::{History, LiveSocket};
-use ingest::{KafkaSink, KafkaSource, Lag, Poller, SchemaRegistry, StopAt, WithSchemas};
+use history::{History, LiveSocket, Snapshots};
+use ingest::{KafkaLog, KafkaSink, KafkaSource, Lag, Poller, SchemaRegistry, StopAt, WithSchemas};
 use model::{AlertChannel, EventSource, Inventory, Partition, SystemClock, Timestamp};
 use pipeline::{
-    CheckpointConfig, DeadLetterTopic, Deliverer, Grouping, LiveTables, OnAlerts, Pipeline,
-    PipelineVitals, PoisonFile, Stages, Watch,
+    CheckpointConfig, DeadLetterTopic, Deliverer, Grouping, Instances, LiveTables, OnAlerts,
+    Pipeline, PipelineVitals, PoisonFile, Restored, Stages, Watch,
 };
 use server::{AppState, FeedVitals, UnpricedModel, Vitals, VitalsSource};
 use tracing::warn;
 
-use crate::config::{self, CasebookPlace, Config, ConfigError};
+use crate::config::{self, CasebookPlace, Config, ConfigError, InstancesConfig};
 use crate::lock::{DataDirLock, make_data_dir};
 use crate::{decoding, files, polling, process};
 
@@ -77,12 +77,28 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
             .with_poison(&poison)
     };
     let snapshots = config.snapshots();
-    let restored = snapshots
-        .restore(&history, make_stages)
-        .await
-        .context("restore a snapshot")?;
-    let start = restored.offsets.clone();
-    let source = KafkaSource::open(&config.kafka, start, choices.stop_at).context("open Kafka")?;
+    let restored = match config.instances {
+        // What is known of a partition is restored when it comes.
+        Some(_) => Restored {
+            stages: make_stages(),
+            offsets: BTreeMap::new(),
+        },
+        None => snapshots
+            .restore(&history, make_stages)
+            .await
+            .context("restore a snapshot")?,
+    };
+    let (source, instances) = match &config.instances {
+        Some(instances) => {
+            let (source, instances) = share(config, instances, choices.stop_at)?;
+            (source, Some(instances))
+        }
+        None => {
+            let start = restored.offsets.clone();
+            let source = KafkaSource::open(&config.kafka, start, choices.stop_at);
+            (source.context("open Kafka")?, None)
+        }
+    };
     let sink = Arc::new(KafkaSink::open(&config.kafka).context("open Kafka")?);
     let pollers = polling::pollers(config, &config.poll, sink.clone(), &casebook)?;
     let vitals = Arc::new(PipelineVitals::default());
@@ -127,9 +143,14 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
         vitals: vitals.clone(),
         clock: clock.clone(),
         on_alerts: choices.on_alerts,
+        instances,
     };
     let watch = Watch::new(vitals.clone(), channels.clone(), clock.clone());
     let deliverer = Deliverer {
+        instance: config
+            .instances
+            .as_ref()
+            .map(|instances| instances.name.clone()),
         casebook: casebook.clone(),
         channels,
         vitals: vitals.clone(),
@@ -152,6 +173,27 @@ pub(crate) async fn assemble(config: &Config, choices: Choices) -> anyhow::Resul
         lock,
         poison,
     })
+}
+
+/// Joins the group as one of several instances.
+fn share(
+    config: &Config,
+    instances: &InstancesConfig,
+    stop_at: StopAt,
+) -> anyhow::Result<(KafkaSource, Instances)> {
+    let url = config.snapshots.url.as_deref().unwrap_or_default();
+    let store = Snapshots::open(url).context("open [snapshots]")?;
+    let log = KafkaLog::open(&config.kafka, &instances.topic).context("open Kafka")?;
+    let (source, rebalances) =
+        KafkaSource::open_shared(&config.kafka, &instances.name, stop_at).context("open Kafka")?;
+    let instances = Instances {
+        name: instances.name.clone(),
+        rebalances: Box::new(rebalances),
+        log: Box::new(log),
+        store: Arc::new(store),
+        cluster: config.kafka.cluster.clone(),
+    };
+    Ok((source, instances))
 }
 
 /// Makes the client of the schema registry, where one is named.

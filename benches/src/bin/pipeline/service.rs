@@ -107,6 +107,7 @@ impl Service {
             stages,
             threads: std::thread::available_parallelism()?,
             offsets: BTreeMap::new(),
+            instances: None,
             snapshots: None,
             casebook,
             channels: Vec::new(),

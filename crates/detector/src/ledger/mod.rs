@@ -51,7 +51,7 @@ const TOLD_AGAIN: f64 = 1.5;
 const MOST_WAITING: usize = 50_000;
 
 /// What a partition has read that belongs to no key, since it was last asked.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Unkeyed {
     pub(crate) lines: Vec<Line>,
     /// Alerts on usage without a key: told unless an alert on a key explains them.
@@ -59,7 +59,18 @@ pub struct Unkeyed {
 }
 
 impl Unkeyed {
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Takes at most so many lines and so many alerts of it.
+    pub fn split(&mut self, most: usize) -> Self {
+        let lines = self.lines.split_off(most.min(self.lines.len()));
+        let alerts = self.alerts.split_off(most.min(self.alerts.len()));
+        Self {
+            lines: std::mem::replace(&mut self.lines, lines),
+            alerts: std::mem::replace(&mut self.alerts, alerts),
+        }
+    }
+
+    /// Returns whether there is nothing of that kind.
+    pub fn is_empty(&self) -> bool {
         self.lines.is_empty() && self.alerts.is_empty()
     }
 }

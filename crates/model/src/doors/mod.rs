@@ -11,7 +11,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::Timestamp;
 
-pub use event::{EventSink, EventSource, RecordSink, SourceError};
+pub use event::{
+    EventSink, EventSource, Rebalance, Rebalanced, Rebalances, RecordSink, SharedLog, SourceError,
+};
 pub use notify::{AlertChannel, DeliveryError, Receipt};
 pub use poll::PollPositions;
 pub use respond::{ActionStore, Applied, KeyResponder, RespondError, StoreError};

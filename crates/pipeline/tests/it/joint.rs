@@ -12,7 +12,7 @@ use crate::support::Setup;
 const KEYS: u64 = 12;
 
 /// Keys that one vendor stores, two of each account.
-fn inventory() -> Inventory {
+pub(crate) fn inventory() -> Inventory {
     let keys: Vec<_> = (0..KEYS)
         .map(|key| {
             let (key, account) = (format!("k{key:02}"), format!("a{}", key / 2));
@@ -24,7 +24,7 @@ fn inventory() -> Inventory {
 
 /// Weeks of calls every few minutes; then a stranger adds some to most keys, too few for an alert
 /// on any of them.
-fn abused_together() -> Vec<Vec<u8>> {
+pub(crate) fn abused_together() -> Vec<Vec<u8>> {
     let start = Timestamp::parse("2026-03-02T00:00:00Z").unwrap();
     let then = start.plus(23 * Timestamp::DAY + 10 * Timestamp::HOUR);
     let end = then.plus(3 * Timestamp::HOUR);

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
 mod crash_points;
+mod instances;
 mod joint;
 mod snapshots;
 mod support;
@@ -112,6 +113,7 @@ async fn people_are_told_once_after_retries_and_never_before_the_log_is_caught_u
     let channel = Arc::new(MemoryChannel::default());
     *channel.failures_left.lock().unwrap() = 1;
     let deliverer = Deliverer {
+        instance: None,
         casebook: setup.casebook.clone(),
         channels: vec![channel.clone()],
         vitals: setup.vitals.clone(),

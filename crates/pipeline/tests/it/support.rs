@@ -190,6 +190,7 @@ impl Setup {
             vitals: self.vitals.clone(),
             clock: Arc::new(SystemClock),
             on_alerts: Box::new(|_| {}),
+            instances: None,
         };
         pipeline.run(CancellationToken::new()).await
     }

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use crate::cli::RunArgs;
 use crate::reload::{self, Reload};
-use crate::{config, gateway_process, process, upkeep, wiring};
+use crate::{config, gateway_process, lease, process, upkeep, wiring};
 
 /// How long the last messages may take before the process ends.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -71,10 +71,18 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
     }
     let gateway = (gateway_config.is_some() && !args.until_end)
         .then(|| tokio::spawn(gateway_process::keep(config.clone(), cancel.child_token())));
+    let lease_of = |name| match &config.instances {
+        Some(instances) => {
+            let (casebook, name_of_it) = (service.casebook.clone(), instances.name.clone());
+            lease::keep(casebook, name, name_of_it, cancel.child_token())
+        }
+        None => lease::always(),
+    };
     let upkeep = if args.until_end {
         None
     } else {
-        Some(upkeep::start(&config, cancel.child_token())?)
+        let held = lease_of("look after the history");
+        Some(upkeep::start(&config, held, cancel.child_token())?)
     };
     // A finite run reads what is there; what is only in an API comes later.
     let pollers = if args.until_end {
@@ -82,10 +90,11 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
     } else {
         service.pollers
     };
-    for mut poller in pollers {
-        let cancel = cancel.child_token();
-        info!(provider = poller.name(), "polling");
-        tokio::spawn(async move { poller.run(&cancel).await });
+    if !pollers.is_empty() {
+        let held = lease_of("poll");
+        for poller in pollers {
+            tokio::spawn(lease::poll(poller, held.clone(), cancel.child_token()));
+        }
     }
     let delivering = cancel.child_token();
     let deliverer = std::sync::Arc::new(service.deliverer);

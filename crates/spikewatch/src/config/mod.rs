@@ -2,6 +2,7 @@
 
 mod casebook;
 mod error;
+mod instances;
 mod load;
 mod secrets;
 
@@ -23,6 +24,7 @@ use server::ServerConfig;
 
 pub(crate) use casebook::{CasebookConfig, CasebookPlace};
 pub(crate) use error::ConfigError;
+pub(crate) use instances::InstancesConfig;
 pub(crate) use load::{find, load, load_or_default, refused, shown};
 
 /// `spikewatch.toml`.
@@ -46,6 +48,7 @@ pub(crate) struct Config {
     pub(crate) snapshots: SnapshotsConfig,
     #[serde(default)]
     pub(crate) casebook: CasebookConfig,
+    pub(crate) instances: Option<InstancesConfig>,
     #[serde(default)]
     pub(crate) inventory: InventoryConfig,
     #[serde(default)]
@@ -93,6 +96,8 @@ pub(crate) struct SnapshotsConfig {
     pub(crate) interval_secs: u64,
     /// Whether the state is copied, so that reading goes on while it is written.
     pub(crate) copy: bool,
+    /// Where instances find each other's: a folder that all see, or s3, gs, az.
+    pub(crate) url: Option<String>,
 }
 
 impl Default for SnapshotsConfig {
@@ -100,6 +105,7 @@ impl Default for SnapshotsConfig {
         Self {
             interval_secs: 60,
             copy: true,
+            url: None,
         }
     }
 }
@@ -250,7 +256,11 @@ impl Config {
 
     /// Returns where and how often snapshots are made.
     pub(crate) fn snapshots(&self) -> SnapshotConfig {
-        let folder = self.data_dir.join("snapshots");
+        // Among instances it is only on its way to where all find it.
+        let folder = match self.instances {
+            Some(_) => self.data_dir.join("handover"),
+            None => self.data_dir.join("snapshots"),
+        };
         SnapshotConfig {
             folder: SnapshotFolder::new(folder, &self.kafka.cluster),
             interval: Duration::from_secs(self.snapshots.interval_secs),
@@ -311,6 +321,19 @@ impl Config {
         }
         if let Err(what) = self.casebook.place(&self.data_dir) {
             return refuse("casebook.url", what);
+        }
+        match &self.instances {
+            Some(instances) => {
+                if let Some((key, what)) = instances.missing(self) {
+                    return refuse(key, what);
+                }
+            }
+            None if self.snapshots.url.is_some() => {
+                let what =
+                    "is for several instances; without [instances] snapshots are below data_dir";
+                return refuse("snapshots.url", what.to_owned());
+            }
+            None => {}
         }
         let budget = self.detector.false_alerts_per_1000_key_days;
         if !(0.001..=1000.0).contains(&budget) {

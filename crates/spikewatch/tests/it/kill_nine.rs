@@ -32,7 +32,7 @@ const MOMENTS: [Moment; 6] = [
     Moment::Told,
 ];
 
-fn slack(answer: &'static str) -> HttpServer {
+pub(crate) fn slack(answer: &'static str) -> HttpServer {
     HttpServer::start(move |_| (200, answer.to_owned()))
 }
 
@@ -64,11 +64,20 @@ fn wait_for(moment: Moment, running: &mut Running, instance: &Instance, slack: &
 }
 
 /// Everything that history holds, in the order of the log.
-fn whole_history(instance: &Instance) -> String {
+pub(crate) fn whole_history(instance: &Instance) -> String {
     instance.sql("SELECT * FROM usage_events ORDER BY topic, \"partition\", \"offset\"")
 }
 
 pub(crate) fn messages(instance: &Instance) -> Vec<Delivery> {
+    let path = instance.data_dir().join("casebook.db");
+    messages_in(instance, async || Casebook::open(&path).await.unwrap())
+}
+
+/// Returns every message of a casebook.
+pub(crate) fn messages_in(
+    instance: &Instance,
+    open: impl AsyncFnOnce() -> Casebook,
+) -> Vec<Delivery> {
     let incidents: Vec<IncidentId> = instance
         .incidents()
         .iter()
@@ -76,9 +85,7 @@ pub(crate) fn messages(instance: &Instance) -> Vec<Delivery> {
         .collect();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let casebook = Casebook::open(&instance.data_dir().join("casebook.db"))
-            .await
-            .unwrap();
+        let casebook = open().await;
         let mut messages = Vec::new();
         for incident in &incidents {
             messages.extend(casebook.deliveries(incident).await.unwrap());

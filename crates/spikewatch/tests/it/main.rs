@@ -15,6 +15,7 @@ mod files;
 mod full_disk;
 mod gateway;
 mod graceful_stop;
+mod instances;
 mod kill_nine;
 mod malformed;
 mod network;

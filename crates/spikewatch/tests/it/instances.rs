@@ -5,7 +5,7 @@
 //! that notices a member that is gone.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -17,21 +17,40 @@ use url::Url;
 use crate::kill_nine::{assert_same_alerts, messages_in, slack, whole_history};
 use crate::support::{HttpServer, Instance, Running, eventually, program, run};
 
-const PARTITIONS: i32 = 6;
+pub(crate) const PARTITIONS: i32 = 6;
 
 /// What instances share: a folder, a database, a broker, a channel.
-struct Shared {
+pub(crate) struct Shared {
     broker: EmbeddedBroker,
-    producer: KafkaSink,
-    runtime: tokio::runtime::Runtime,
+    pub(crate) producer: Producer,
     slack: HttpServer,
     folder: tempfile::TempDir,
     database: Url,
 }
 
+/// Writes usage to the log.
+pub(crate) struct Producer {
+    sink: KafkaSink,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Producer {
+    /// Writes lines, each by its key.
+    pub(crate) fn produce<'l>(&self, lines: impl Iterator<Item = &'l str>) {
+        let records: Vec<(String, Vec<u8>)> = lines
+            .map(|line| {
+                let event: serde_json::Value = serde_json::from_str(line).unwrap();
+                (event["key"].to_string(), line.as_bytes().to_vec())
+            })
+            .collect();
+        let appended = self.sink.append("usage", &records);
+        self.runtime.block_on(appended).unwrap();
+    }
+}
+
 impl Shared {
     /// Begins with nothing, unless something is not installed.
-    fn start(test: &str) -> Option<Self> {
+    pub(crate) fn start(test: &str) -> Option<Self> {
         let Ok(server) = std::env::var("SPIKEWATCH_POSTGRES_URL") else {
             eprintln!(
                 "*** SKIPPED: {test}: SPIKEWATCH_POSTGRES_URL is not set; use ./scripts/test"
@@ -59,9 +78,11 @@ impl Shared {
         let kafka = format!("brokers = \"{}\"", broker.address());
         let kafka: KafkaConfig = toml::from_str(&kafka).unwrap();
         Some(Self {
-            producer: KafkaSink::open(&kafka).unwrap(),
+            producer: Producer {
+                sink: KafkaSink::open(&kafka).unwrap(),
+                runtime: tokio::runtime::Runtime::new().unwrap(),
+            },
             broker,
-            runtime: tokio::runtime::Runtime::new().unwrap(),
             slack: slack("ok"),
             folder: tempfile::tempdir().unwrap(),
             database,
@@ -69,7 +90,7 @@ impl Shared {
     }
 
     /// Configures an instance.
-    fn instance(&self, name: &str) -> Instance {
+    pub(crate) fn instance(&self, name: &str) -> Instance {
         let mut url = self.database.clone();
         let password = url.password().unwrap().to_owned();
         url.set_password(None).unwrap();
@@ -93,18 +114,23 @@ impl Shared {
         instance
     }
 
-    /// Produces the lines of a file, each by its key.
-    fn produce(&self, file: &Path) {
-        let text = std::fs::read_to_string(file).unwrap();
-        let records: Vec<(String, Vec<u8>)> = text
-            .lines()
-            .map(|line| {
-                let event: serde_json::Value = serde_json::from_str(line).unwrap();
-                (event["key"].to_string(), line.as_bytes().to_vec())
-            })
-            .collect();
-        let appended = self.producer.append("usage", &records);
-        self.runtime.block_on(appended).unwrap();
+    /// Configures one that shares nothing, and reads the same log.
+    pub(crate) fn alone(&self, slack: &HttpServer) -> Instance {
+        let more = format!(
+            "[history]\ncommit_rows = 50000\ncommit_interval_secs = 1\n\n\
+             [notify.slack]\nenabled = true\nwebhook_url = \"{}/services/T0/B0/x\"\n\
+             min_interval_millis = 1\n",
+            slack.url
+        );
+        let calm = Instance::at(&self.broker.address(), &more);
+        calm.change_config(|text| text.replace("[kafka]\n", "[kafka]\ngroup = \"calm\"\n"));
+        calm
+    }
+
+    /// Returns whether anything has been committed.
+    pub(crate) fn has_history(&self) -> bool {
+        let table = self.folder.path().join("history/usage_events/_delta_log");
+        table.join("00000000000000000001.json").exists()
     }
 
     /// Waits until the history has so many rows, each once.
@@ -113,8 +139,7 @@ impl Shared {
             for running in &mut *running {
                 assert!(running.ended().is_none(), "{}", running.stderr());
             }
-            let table = self.folder.path().join("history/usage_events/_delta_log");
-            if !table.exists() {
+            if !self.has_history() {
                 return None;
             }
             let counts =
@@ -126,7 +151,7 @@ impl Shared {
         });
     }
 
-    fn messages(&self, instance: &Instance) -> Vec<casebook::Delivery> {
+    pub(crate) fn messages(&self, instance: &Instance) -> Vec<casebook::Delivery> {
         let open = async || Casebook::connect(&self.database).await.unwrap();
         messages_in(instance, open)
     }
@@ -176,9 +201,9 @@ fn instances_that_come_go_die_and_hang_find_what_one_finds() {
     let pieces = story(&a, 6);
     let mut ids = BTreeSet::new();
     let mut produce = |shared: &Shared, piece: usize| {
-        shared.produce(&pieces[piece]);
         // Some are there twice.
         let text = std::fs::read_to_string(&pieces[piece]).unwrap();
+        shared.producer.produce(text.lines());
         ids.extend(text.lines().map(|line| {
             let event: serde_json::Value = serde_json::from_str(line).unwrap();
             event["id"].as_str().unwrap().to_owned()
@@ -224,15 +249,7 @@ fn instances_that_come_go_die_and_hang_find_what_one_finds() {
     }
 
     let calm_slack = slack("ok");
-    let calm = Instance::at(
-        &shared.broker.address(),
-        &format!(
-            "[notify.slack]\nenabled = true\nwebhook_url = \"{}/services/T0/B0/x\"\n\
-             min_interval_millis = 1\n",
-            calm_slack.url
-        ),
-    );
-    calm.change_config(|text| text.replace("[kafka]\n", "[kafka]\ngroup = \"calm\"\n"));
+    let calm = shared.alone(&calm_slack);
     let mut alone = calm.start_service();
     calm.await_rows(&mut alone, rows_until);
     alone.signal("TERM");

@@ -16,6 +16,7 @@ mod full_disk;
 mod gateway;
 mod graceful_stop;
 mod instances;
+mod instances_long;
 mod kill_nine;
 mod malformed;
 mod network;

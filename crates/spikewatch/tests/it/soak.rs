@@ -26,16 +26,16 @@ use crate::support::{Broker, Instance, Running, eventually, program, run, tools}
 /// How long a run goes on at most before it is killed, in milliseconds.
 const LONGEST_MILLIS: f64 = 1200.0;
 
-fn setting(name: &str, default: f64) -> f64 {
+pub(crate) fn setting(name: &str, default: f64) -> f64 {
     let text = std::env::var(format!("SPIKEWATCH_SOAK_{name}"));
     text.map_or(default, |text| text.parse().unwrap())
 }
 
 /// Small, seeded and good enough to choose moments.
-struct Moments(u64);
+pub(crate) struct Moments(pub(crate) u64);
 
 impl Moments {
-    fn next(&mut self, below: u64) -> u64 {
+    pub(crate) fn next(&mut self, below: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -46,14 +46,14 @@ impl Moments {
 
 /// What history must add up to.
 #[derive(Debug, Default, PartialEq)]
-struct Sums {
+pub(crate) struct Sums {
     rows: u64,
     tokens: u64,
     nanos: i128,
 }
 
 /// Adds up the events of a file; what stands there twice counts once.
-fn produced(file: &Path) -> Sums {
+pub(crate) fn produced(file: &Path) -> Sums {
     let mut sums = Sums::default();
     let mut ids = BTreeSet::new();
     for line in BufReader::new(std::fs::File::open(file).unwrap()).lines() {
@@ -69,7 +69,7 @@ fn produced(file: &Path) -> Sums {
     sums
 }
 
-fn stored(instance: &Instance) -> Sums {
+pub(crate) fn stored(instance: &Instance) -> Sums {
     let sums = instance.sql(
         "SELECT count(*), sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)), \
          sum(cost_usd) FROM usage_events",

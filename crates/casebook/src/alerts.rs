@@ -4,7 +4,7 @@ use model::{Alert, AlertId, Entity, IncidentId, Nanos, Severity, Timestamp};
 use sqlx::AnyConnection;
 
 use crate::error::{Doing, from_json, to_json};
-use crate::row::{count, flag, get, rank, severity, time};
+use crate::row::{count, flag, get, rank, remove_nul, severity, time};
 use crate::{Casebook, Error};
 
 /// Which alerts to return; what is `None` does not narrow.
@@ -261,10 +261,14 @@ async fn put_vendors(connection: &mut AnyConnection, alert: &Alert) -> Result<()
     Ok(())
 }
 
-/// Replaces what JSON cannot hold: an infinity becomes the largest number, no number becomes 0.
-///
-/// JSON would write both as null, and the alert could never be read again.
-pub(crate) fn make_finite(alert: &mut Alert) {
+/// Replaces what JSON cannot hold (an infinity becomes the largest number, no number becomes 0:
+/// JSON would write both as null, and the alert could never be read again), and what PostgreSQL
+/// does not take in a text.
+pub(crate) fn make_storable(alert: &mut Alert) {
+    let texts = [&mut alert.provider, &mut alert.account, &mut alert.key_id];
+    for text in texts.into_iter().chain(&mut alert.stored_with) {
+        remove_nul(text);
+    }
     let numbers = [
         &mut alert.score,
         &mut alert.p_value,

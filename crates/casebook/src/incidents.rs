@@ -50,6 +50,18 @@ impl Casebook {
         Ok(totals)
     }
 
+    /// Returns the event time of the newest news of any incident.
+    ///
+    /// # Errors
+    /// When the casebook cannot be read.
+    pub async fn newest_news(&self) -> Result<Option<Timestamp>, Error> {
+        let newest: Option<i64> = sqlx::query_scalar("SELECT max(last_seen) FROM incidents")
+            .fetch_one(self.readers())
+            .await
+            .doing("look for the newest news")?;
+        Ok(newest.map(Timestamp::from_millis))
+    }
+
     /// Returns incidents: open ones first, then the most severe, the costliest, the newest.
     ///
     /// # Errors

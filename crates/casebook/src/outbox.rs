@@ -6,7 +6,7 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::error::Doing;
-use crate::row::{count, get, time, time_if_known};
+use crate::row::{count, get, time, time_if_known, without_nul};
 use crate::{Casebook, Error};
 
 /// Characters kept of an answer or an error of the other side.
@@ -31,6 +31,8 @@ pub struct OutboxEntry {
     pub first_attempt_at: Option<Timestamp>,
     /// What went wrong last.
     pub last_error: Option<String>,
+    /// The event time of the news that caused it.
+    pub raised_at: Timestamp,
 }
 
 /// Where a message stands.
@@ -75,8 +77,6 @@ pub struct Delivery {
     pub entry: OutboxEntry,
     /// Where it stands.
     pub state: DeliveryState,
-    /// The event time of the news that caused it.
-    pub raised_at: Timestamp,
     /// When it was sent or given up, by the wall clock.
     pub finished_at: Option<Timestamp>,
     /// What the other side answered.
@@ -298,7 +298,6 @@ impl Casebook {
                 Ok(Delivery {
                     entry: entry(row)?,
                     state: DeliveryState::from_word(&get::<String>(row, "state")?)?,
-                    raised_at: time(row, "raised_at")?,
                     finished_at: time_if_known(row, "finished_at")?,
                     receipt: get(row, "receipt")?,
                 })
@@ -399,7 +398,7 @@ fn idempotency_key(incident: &IncidentId, channel: &str, sequence: u32) -> Strin
 }
 
 fn shorten(text: &str) -> String {
-    text.chars().take(ANSWER_CHARS_MAX).collect()
+    without_nul(text).chars().take(ANSWER_CHARS_MAX).collect()
 }
 
 fn entry(row: &AnyRow) -> Result<OutboxEntry, Error> {
@@ -412,5 +411,6 @@ fn entry(row: &AnyRow) -> Result<OutboxEntry, Error> {
         next_at: time(row, "next_at")?,
         first_attempt_at: time_if_known(row, "first_attempt_at")?,
         last_error: get(row, "last_error")?,
+        raised_at: time(row, "raised_at")?,
     })
 }

@@ -67,7 +67,7 @@ async fn record_alert(
         return Ok(());
     }
     let mut alert = alert.clone();
-    alerts::make_finite(&mut alert);
+    alerts::make_storable(&mut alert);
     alert.incident_id = match &known {
         Some(known) => known.incident_id.clone(),
         None => incidents::assign(connection, &alert).await?,

@@ -80,6 +80,13 @@ pub(crate) fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
+/// Makes a text from outside one that both databases can keep.
+pub(crate) fn remove_nul(text: &mut String) {
+    if text.contains('\0') {
+        *text = without_nul(text);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use sqlx::Row;
 
 use crate::error::{Doing, from_json, to_json};
+use crate::row::without_nul;
 use crate::{Casebook, Error};
 
 impl Casebook {
@@ -31,9 +32,9 @@ impl Casebook {
                  ON CONFLICT (provider, account, key_id)
                  DO UPDATE SET body = excluded.body, instance = excluded.instance",
             )
-            .bind(&entity.provider)
-            .bind(&entity.account)
-            .bind(&entity.key)
+            .bind(without_nul(&entity.provider))
+            .bind(without_nul(&entity.account))
+            .bind(without_nul(&entity.key))
             .bind(to_json("a standing", standing)?)
             .bind(instance)
             .execute(&mut *transaction)

@@ -64,7 +64,12 @@ impl Casebook {
             source,
         })?;
         let place = path.display().to_string();
-        let url = sqlite_url(path);
+        // The library reads it as a URL, which has another mind about `..` and two slashes.
+        let whole = path.canonicalize().map_err(|source| Error::Create {
+            path: path.to_owned(),
+            source,
+        })?;
+        let url = sqlite_url(&whole);
         let writer = pool(1, SQLITE_WRITER)
             // Where SQLite rolls back by itself, on a full disk, the connection believes for ever
             // that it is in a transaction: it gives way to another.
@@ -208,6 +213,10 @@ fn with_safe_tls(mut url: Url) -> Url {
         .query_pairs()
         .any(|(name, _)| name == "sslmode" || name == "ssl-mode");
     let is_here = url.host_str().is_none_or(|host| {
+        // The folder of a socket.
+        if host.starts_with("%2F") || host.starts_with("%2f") {
+            return true;
+        }
         let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
         host.is_empty() || host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     });
@@ -266,6 +275,7 @@ mod tests {
             "postgres://watch@127.0.0.1:5432/cases",
             "postgres://watch@[::1]/cases",
             "postgres://watch@localhost/cases",
+            "postgres://watch@%2Frun%2Fpostgresql/cases",
             "postgres://watch@db.example/cases?sslmode=require",
         ] {
             assert_eq!(safe(as_it_is), as_it_is);

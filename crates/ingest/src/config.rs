@@ -222,6 +222,8 @@ impl KafkaConfig {
         let mut client = self.consumer();
         client.set("auto.offset.reset", "earliest");
         client.set("enable.partition.eof", "false");
+        // Its client would log them.
+        client.set("statistics.interval.ms", "0");
         client.remove("group.instance.id");
         client
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -38,6 +38,9 @@ const TOPIC_WAIT: Duration = Duration::from_secs(30);
 /// The property that has the address of the brokers.
 const ADDRESS: &str = "bootstrap.servers";
 
+/// How long an instance may have no partition until it has nothing to catch up with.
+const EMPTY_PATIENCE: Duration = Duration::from_secs(10);
+
 /// How long the poll thread may take to answer; it asks the broker now and then.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
@@ -64,6 +67,8 @@ pub struct KafkaSource {
     caught_up: Arc<AtomicBool>,
     lag: Lag,
     unread: Unread,
+    /// Whether it is one of several instances.
+    is_shared: bool,
     thread: Option<std::thread::JoinHandle<()>>,
     /// Hangs up once the thread has ended.
     ended: std::sync::mpsc::Receiver<()>,
@@ -122,6 +127,7 @@ impl KafkaSource {
         keeper: Option<mpsc::UnboundedSender<Rebalance>>,
         stop_at: StopAt,
     ) -> Result<Self, Error> {
+        let is_shared = keeper.is_some();
         let positions = Positions::default();
         *positions.lock() = start;
         let unread = Unread::default();
@@ -160,6 +166,8 @@ impl KafkaSource {
             targets: BTreeMap::new(),
             assignments_seen: 0,
             paused: false,
+            paused_of: 0,
+            empty_since: Instant::now(),
             opened_at: Instant::now(),
         };
         let (ends, ended) = std::sync::mpsc::channel();
@@ -176,6 +184,7 @@ impl KafkaSource {
             caught_up,
             lag,
             unread,
+            is_shared,
             thread: Some(thread),
             ended,
         })
@@ -218,6 +227,10 @@ impl EventSource for KafkaSource {
         self.commands
             .send(Command::Commit(ranges.to_vec(), answer))
             .map_err(|_| SourceError::from(Error::ThreadEnded))?;
+        if self.is_shared {
+            // The thread may be waiting for us to answer about partitions.
+            return Ok(());
+        }
         let could_not = |why: String| SourceError {
             message: format!("could not commit offsets: {why}"),
             transient: true,
@@ -274,21 +287,6 @@ impl Rebalances for GroupRebalances {
     }
 }
 
-/// Drops what was read of partitions that have gone, and is not handed over yet: it is read again
-/// from where it was saved.
-fn forget_gone(
-    consumer: &BaseConsumer<GroupContext>,
-    gathered: &mut BTreeMap<Partition, Records>,
-    waiting: &mut VecDeque<Records>,
-) {
-    let gone = &consumer.context().gone;
-    let gone = std::mem::take(&mut *gone.lock().unwrap_or_else(PoisonError::into_inner));
-    if !gone.is_empty() {
-        gathered.retain(|partition, _| !gone.contains(partition));
-        waiting.retain(|records| !gone.contains(records.partition()));
-    }
-}
-
 /// The poll thread's own state.
 struct Poller {
     consumer: BaseConsumer<GroupContext>,
@@ -308,6 +306,10 @@ struct Poller {
     targets: BTreeMap<Partition, i64>,
     assignments_seen: u64,
     paused: bool,
+    /// The assignment that is paused, or not.
+    paused_of: u64,
+    /// When there was a partition last.
+    empty_since: Instant,
     opened_at: Instant,
 }
 
@@ -405,7 +407,19 @@ impl Poller {
         };
         for _ in 0..BATCH_RECORDS {
             let polled = self.consumer.poll(wait);
-            forget_gone(&self.consumer, &mut self.gathered, &mut self.waiting);
+            // Before what was polled, which may be of one that has come again.
+            let gone = self.consumer.context().take_gone();
+            if !gone.is_empty() {
+                // It is read again from where it was saved.
+                self.gathered
+                    .retain(|partition, _| !gone.contains(partition));
+                self.waiting
+                    .retain(|records| !gone.contains(records.partition()));
+                self.targets
+                    .retain(|partition, _| !gone.contains(partition));
+                // What has come at the same moment has its end looked for.
+                self.assignments_seen = 0;
+            }
             match polled {
                 None => return,
                 Some(Ok(message)) => {
@@ -495,7 +509,9 @@ impl Poller {
             }
         }
         let rest = !self.waiting.is_empty();
-        if rest != self.paused
+        // A partition that has come is not paused with the others, or still is from before.
+        let assignments = self.consumer.context().assignments.load(Ordering::Acquire);
+        if (rest != self.paused || assignments != self.paused_of)
             && let Ok(assignment) = self.consumer.assignment()
         {
             let outcome = if rest {
@@ -504,7 +520,7 @@ impl Poller {
                 self.consumer.resume(&assignment)
             };
             match outcome {
-                Ok(()) => self.paused = rest,
+                Ok(()) => (self.paused, self.paused_of) = (rest, assignments),
                 Err(error) => warn!(%error, rest, "could not pause or resume"),
             }
         }
@@ -551,8 +567,13 @@ impl Poller {
             self.assignments_seen = assignments;
         }
         if self.targets.is_empty() {
+            let is_shared = self.consumer.context().keeper.is_some();
+            if is_shared && self.empty_since.elapsed() > EMPTY_PATIENCE {
+                self.caught_up.store(true, Ordering::Release);
+            }
             return;
         }
+        self.empty_since = Instant::now();
         let positions = self.positions.lock();
         let unread = |partition: &Partition, end: i64| {
             (end - positions.get(partition).copied().unwrap_or(0)).max(0)

@@ -178,6 +178,14 @@ impl ConsumerContext for GroupContext {
 const ASK_WAIT: Duration = Duration::from_secs(5);
 
 impl GroupContext {
+    /// Returns the partitions that have gone since this was asked last.
+    pub(crate) fn take_gone(&self) -> BTreeSet<Partition> {
+        if self.keeper.is_none() {
+            return BTreeSet::new();
+        }
+        std::mem::take(&mut *self.gone.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Has what is known of partitions restored, and learns from where each is read. The client
     /// waits: records of a partition that nobody has would be of no use. One that waits too long
     /// is thrown out by the group, and the partitions go to another.

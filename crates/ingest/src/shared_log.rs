@@ -1,5 +1,6 @@
 //! A topic of one partition that every instance writes to and reads whole.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,7 +31,7 @@ pub struct KafkaLog {
     config: KafkaConfig,
     topic: String,
     producer: FutureProducer,
-    consumer: StreamConsumer,
+    consumer: Arc<StreamConsumer>,
 }
 
 impl KafkaLog {
@@ -43,17 +44,18 @@ impl KafkaLog {
         producer.set("message.max.bytes", MESSAGE_BYTES);
         // Somebody waits for each.
         producer.set("linger.ms", "0");
+        producer.set("message.timeout.ms", "5000");
         Ok(Self {
             config: config.clone(),
             topic: topic.to_owned(),
             producer: producer.create().map_err(Error::Setup)?,
-            consumer: config.reader().create().map_err(Error::Setup)?,
+            consumer: Arc::new(config.reader().create().map_err(Error::Setup)?),
         })
     }
 
     /// Makes the topic if there is none; one of several partitions has no one order.
     async fn make_topic(&self) -> Result<(), SourceError> {
-        if let Some(partitions) = self.partitions()? {
+        if let Some(partitions) = self.partitions().await? {
             return self.refuse_other_than_one(partitions);
         }
         let admin: AdminClient<DefaultClientContext> =
@@ -72,13 +74,36 @@ impl KafkaLog {
                 Err((_, code)) => return Err(self.broker(KafkaError::AdminOp(code)).into()),
             }
         }
-        Ok(())
+        match self.partitions().await? {
+            Some(partitions) => self.refuse_other_than_one(partitions),
+            None => Err(SourceError {
+                message: format!("topic \"{}\" is not there yet", self.topic),
+                transient: true,
+            }),
+        }
     }
 
-    fn partitions(&self) -> Result<Option<usize>, SourceError> {
-        let client: &Client<_> = self.consumer.client();
-        let metadata = metadata(client, &self.topic).map_err(|err| self.broker(err))?;
-        Ok(metadata)
+    async fn partitions(&self) -> Result<Option<usize>, SourceError> {
+        let (consumer, topic) = (self.consumer.clone(), self.topic.clone());
+        let asking = move || partitions(consumer.client(), &topic);
+        self.ask(asking).await
+    }
+
+    /// Returns the offsets at which the log begins and ends.
+    async fn ends(&self) -> Result<(i64, i64), SourceError> {
+        let (consumer, topic) = (self.consumer.clone(), self.topic.clone());
+        let asking = move || consumer.fetch_watermarks(&topic, 0, ASK_WAIT);
+        self.ask(asking).await
+    }
+
+    /// Asks a broker, which takes a thread for as long as it takes.
+    async fn ask<T: Send + 'static>(
+        &self,
+        asking: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let answer = tokio::task::spawn_blocking(asking).await;
+        let answer = answer.map_err(|_| Error::ThreadEnded)?;
+        answer.map_err(|err| self.broker(err).into())
     }
 
     fn refuse_other_than_one(&self, partitions: usize) -> Result<(), SourceError> {
@@ -104,7 +129,7 @@ impl KafkaLog {
 }
 
 /// Returns how many partitions a topic has, or nothing where there is none.
-fn metadata<C: ClientContext>(
+fn partitions<C: ClientContext>(
     client: &Client<C>,
     topic: &str,
 ) -> Result<Option<usize>, KafkaError> {
@@ -119,14 +144,27 @@ fn metadata<C: ClientContext>(
 
 #[async_trait]
 impl SharedLog for KafkaLog {
-    async fn read_from(&mut self, offset: Option<i64>) -> Result<(), SourceError> {
+    async fn read_from(&mut self, offset: Option<i64>) -> Result<bool, SourceError> {
         self.make_topic().await?;
+        if let Some(offset) = offset {
+            let (begin, end) = self.ends().await?;
+            if end < offset {
+                return Ok(false);
+            }
+            if begin > offset {
+                warn!(
+                    offset,
+                    begin, "the log of the instances begins later by now"
+                );
+            }
+        }
         let offset = offset.map_or(Offset::Beginning, Offset::Offset);
         let mut list = TopicPartitionList::new();
         let assigned = list
             .add_partition_offset(&self.topic, 0, offset)
             .and_then(|()| self.consumer.assign(&list));
-        assigned.map_err(|err| self.broker(err).into())
+        assigned.map_err(|err| self.broker(err))?;
+        Ok(true)
     }
 
     async fn next(&mut self) -> Result<(i64, Vec<u8>), SourceError> {
@@ -137,7 +175,7 @@ impl SharedLog for KafkaLog {
                     return Ok((message.offset(), payload));
                 }
                 // The client goes on trying.
-                Err(error) if is_passing(&error) => {
+                Err(error) if !is_final(&error) => {
                     warn!(%error, topic = self.topic, "could not read what instances share");
                     tokio::time::sleep(Duration::from_millis(500)).await;
                 }
@@ -150,20 +188,32 @@ impl SharedLog for KafkaLog {
         let record: FutureRecord<'_, (), _> =
             FutureRecord::to(&self.topic).partition(0).payload(&message);
         match self.producer.send(record, ASK_WAIT).await {
-            Ok(delivery) => Ok(delivery.offset),
-            Err((error, _)) => Err(self.broker(error).into()),
+            Ok(delivery) if delivery.offset >= 0 => Ok(delivery.offset),
+            Ok(_) => Err(SourceError {
+                message: format!("topic \"{}\" does not say where a message is", self.topic),
+                transient: true,
+            }),
+            Err((error, _)) => {
+                let transient = !is_final(&error);
+                let message = self.broker(error).to_string();
+                Err(SourceError { message, transient })
+            }
         }
     }
 }
 
-fn is_passing(error: &KafkaError) -> bool {
-    !matches!(
+/// Returns whether trying again does not help.
+fn is_final(error: &KafkaError) -> bool {
+    matches!(
         error.rdkafka_error_code(),
         Some(
             RDKafkaErrorCode::Fatal
                 | RDKafkaErrorCode::Authentication
                 | RDKafkaErrorCode::SaslAuthenticationFailed
                 | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::MessageSizeTooLarge
+                | RDKafkaErrorCode::InvalidRecord
+                | RDKafkaErrorCode::InvalidTopic
         )
     )
 }

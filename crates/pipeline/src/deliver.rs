@@ -29,6 +29,10 @@ const PATIENCE_MILLIS: i64 = Timestamp::DAY;
 /// News older than this, against the newest event, pages nobody: it is a replay.
 const STALE_MILLIS: i64 = Timestamp::DAY;
 
+/// News younger than this by the wall clock is no replay, and waits for no instance that reads
+/// what is old: one that can never catch up silences nobody.
+const LIVE_MILLIS: i64 = Timestamp::HOUR;
+
 /// Takes due messages from the outbox to their channels.
 pub struct Deliverer {
     /// The outbox.
@@ -54,6 +58,8 @@ struct Turn {
     caught_up: Option<bool>,
     /// Whether it is this one's.
     delivers: bool,
+    /// Whether others still read what is old: of what may be that nobody is told.
+    others_catch_up: bool,
 }
 
 impl Deliverer {
@@ -63,13 +69,14 @@ impl Deliverer {
         let mut was_open = false;
         loop {
             let is_open = self.is_open(&mut turn).await;
-            if is_open && !was_open {
+            let all_have_caught_up = is_open && !turn.others_catch_up;
+            if all_have_caught_up && !was_open {
                 self.suppress_stale().await;
             }
             if is_open {
                 self.deliver_due(&mut turn).await;
             }
-            was_open = is_open;
+            was_open = all_have_caught_up;
             tokio::select! {
                 () = cancel.cancelled() => return,
                 () = tokio::time::sleep(LOOK) => {}
@@ -92,8 +99,8 @@ impl Deliverer {
         }
     }
 
-    /// Tells others whether this instance still reads what is old; returns whether none does, and
-    /// it is this one that delivers.
+    /// Tells others whether this instance still reads what is old; returns whether it is this one
+    /// that delivers.
     async fn is_open_among(
         &self,
         instance: &str,
@@ -118,7 +125,8 @@ impl Deliverer {
             }
             (turn.caught_up, turn.renewed) = (Some(caught_up), Some(now));
         }
-        Ok(turn.delivers && casebook.leases(CATCHING_UP, now).await? == 0)
+        turn.others_catch_up = casebook.leases(CATCHING_UP, now).await? > 0;
+        Ok(turn.delivers)
     }
 
     /// Lets another instance deliver at once, at the end.
@@ -138,18 +146,20 @@ impl Deliverer {
 
     /// Delivers what is due now and what becomes due, until nothing waits or `patience` ends.
     pub async fn drain(&self, patience: Duration) {
-        if self.instance.is_some() {
-            // Another one goes on with it.
-            return self.hand_on().await;
-        }
-        if !self.vitals.caught_up.load(Ordering::Relaxed) {
-            return;
-        }
-        self.suppress_stale().await;
         let mut turn = Turn::default();
+        if self.is_open(&mut turn).await {
+            self.deliver_rest(&mut turn, patience).await;
+        }
+        if self.instance.is_some() {
+            self.hand_on().await;
+        }
+    }
+
+    async fn deliver_rest(&self, turn: &mut Turn, patience: Duration) {
+        self.suppress_stale().await;
         let deadline = tokio::time::Instant::now() + patience;
         while tokio::time::Instant::now() < deadline {
-            self.deliver_due(&mut turn).await;
+            self.deliver_due(turn).await;
             match self.casebook.outbox_counts().await {
                 Ok(counts) if counts.pending > 0 => {
                     tokio::time::sleep(LOOK.min(Duration::from_millis(100))).await;
@@ -161,10 +171,18 @@ impl Deliverer {
     }
 
     async fn suppress_stale(&self) {
-        let Some(watermark) = self.vitals.watermark() else {
+        let mut newest = self.vitals.watermark();
+        if self.instance.is_some() {
+            // Others may have read what is newer than anything here.
+            match self.casebook.newest_news().await {
+                Ok(news) => newest = newest.max(news),
+                Err(error) => return warn!(%error, "could not look for the newest news"),
+            }
+        }
+        let Some(newest) = newest else {
             return;
         };
-        let limit = watermark.plus(-STALE_MILLIS);
+        let limit = newest.plus(-STALE_MILLIS);
         match self
             .casebook
             .suppress_pending_before(limit, "older than a day when read")
@@ -187,6 +205,10 @@ impl Deliverer {
         for entry in entries {
             if !self.is_open(turn).await {
                 return;
+            }
+            let age = self.clock.now().millis() - entry.raised_at.millis();
+            if turn.others_catch_up && age > LIVE_MILLIS {
+                continue;
             }
             if let Err(error) = self.deliver(&entry).await {
                 warn!(%error, channel = entry.channel, "could not book a delivery");

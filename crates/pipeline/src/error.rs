@@ -25,6 +25,10 @@ pub enum Error {
     /// and is there again from the last snapshot on.
     #[error("a stage crashed at {} of {}, a defect of the program", offsets(.0), .0.partition)]
     Crashed(OffsetRange),
+    /// Another instance has claimed a partition that the group leaves with this one: only joining
+    /// the group anew finds out whose it is.
+    #[error("another instance has claimed {0}, and the group leaves it with this one")]
+    Lost(model::Partition),
     /// A task panicked: a defect of ours.
     #[error("a task ended unexpectedly")]
     Task(#[from] tokio::task::JoinError),

@@ -97,6 +97,16 @@ impl Idleness {
         }
     }
 
+    /// Forgets a partition, which comes or goes.
+    pub(crate) fn forget(&mut self, partition: &Partition) {
+        self.seen.remove(partition);
+    }
+
+    /// Returns whether it was looked at a partition.
+    pub(crate) fn knows(&self, partition: &Partition) -> bool {
+        self.seen.contains_key(partition)
+    }
+
     /// Returns whether others need not wait for a partition.
     pub(crate) fn is_idle(&self, partition: &Partition) -> bool {
         let never = Seen {

@@ -59,6 +59,13 @@ impl Joint {
     /// Takes what partitions show from the log that instances share, and only from there.
     pub(crate) fn share(&mut self) {
         self.replica.get_or_insert_default();
+        // What is judged when follows from the log alone.
+        self.is_live = true;
+    }
+
+    /// Begins with another log, of which nothing is known.
+    pub(crate) fn begin_log(&mut self) {
+        self.replica = Some(Replica::default());
     }
 
     /// Returns what is known of the log that instances share.
@@ -81,7 +88,11 @@ impl Joint {
         match replica.hear(offset, message) {
             Heard::Nothing => Vec::new(),
             Heard::Claim(partition) => {
-                self.places.entry(partition).or_default().is_idle = false;
+                // One that is new is where the others are: it may never say anything.
+                let newest = self.newest();
+                let place = self.places.entry(partition).or_default();
+                place.reach = place.reach.or(newest);
+                place.is_idle = false;
                 Vec::new()
             }
             Heard::Idle(partition, is_idle) => {
@@ -113,6 +124,15 @@ impl Joint {
         self.ledgers.take(shown.unkeyed);
         self.note(partition, shown.standpoint);
         self.settle()
+    }
+
+    /// Returns how far the furthest partition has come.
+    fn newest(&self) -> Option<Reach> {
+        let reaches = self.places.values().filter_map(|place| place.reach);
+        reaches.reduce(|one, other| Reach {
+            open_from: one.open_from.max(other.open_from),
+            read_until: one.read_until.max(other.read_until),
+        })
     }
 
     /// Judges what may be judged, and keeps within bounds what waits.

@@ -224,6 +224,8 @@ impl Keeper {
             let began = Instant::now();
             let files: Vec<StateFile> = kept_in.state_files(saved.number, shared_at)?;
             handover.publish(&files, &of_all).await?;
+            // It is where all find it; what is here may be of partitions that have gone.
+            kept_in.forget_before(saved.number);
             Ok((saved, wrote + began.elapsed()))
         });
         self.saved_at = Instant::now();

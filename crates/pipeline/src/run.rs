@@ -127,7 +127,6 @@ impl Pipeline {
             .map(|config| Keeper::new(config, self.offsets.clone(), handover));
         let mut run = Run {
             sharing,
-            is_giving_up: false,
             source: self.source,
             workers: Some(Workers::start(self.stages, self.threads)?),
             threads: self.threads,
@@ -161,6 +160,9 @@ impl Pipeline {
             idleness: Idleness::new(Instant::now()),
             has_source_ended: false,
         };
+        run.vitals
+            .is_shared
+            .store(run.sharing.is_some(), Ordering::Relaxed);
         run.begin_sharing().await?;
         while !run.turn().await? {}
         Ok(run.finish())
@@ -171,8 +173,6 @@ impl Pipeline {
 struct Run {
     /// Goes before the source, which waits for whoever may still answer it.
     sharing: Option<Sharing>,
-    /// Whether the source waits for partitions to be given up.
-    is_giving_up: bool,
     source: Box<dyn EventSource>,
     /// `None` only while the stages are taken back for something that is about all of them.
     workers: Option<Workers>,
@@ -211,6 +211,7 @@ impl Run {
     /// then what is due. Returns whether that was the last turn.
     async fn turn(&mut self) -> Result<bool, Error> {
         self.look_for_idle().await?;
+        self.look_whether_stuck()?;
         let workers = self.workers.as_mut().ok_or(Error::StageEnded)?;
         let most = ROWS_AHEAD.saturating_mul(self.checkpoint.rows);
         let may_read = workers.has_room() && self.pending_rows < most;
@@ -239,8 +240,14 @@ impl Run {
             }
             () = saved(&mut self.keeper, &self.vitals) => false,
             event = instances::next(&mut self.sharing) => {
-                self.follow(event?).await?;
-                false
+                match self.follow(event?).await {
+                    // Asked to stop while it waited: what was begun is begun again.
+                    Err(Error::Interrupted(_)) if self.cancel.is_cancelled() => true,
+                    outcome => {
+                        outcome?;
+                        false
+                    }
+                }
             }
             records = self.source.next(), if may_read => match records? {
                 Some(records) if records.is_empty() => false,
@@ -326,7 +333,16 @@ impl Run {
         let range = staged.usage_batch.range();
         if let Some(shown) = shown {
             let (partition, alerts) = (&range.partition, &staged.alerts);
-            self.say_shown(partition, alerts, shown, range.end).await?;
+            match self.say_shown(partition, alerts, shown, range.end).await {
+                Ok(()) => {}
+                // Asked to stop while nobody could be told: it is read again.
+                Err(Error::Interrupted(_)) => {
+                    let partition = partition.clone();
+                    self.lose(&partition);
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
         }
         self.idleness.hear(&range.partition);
         self.vitals
@@ -437,9 +453,7 @@ impl Run {
         if let Some(keeper) = &mut self.keeper {
             keeper.committed(&self.committed);
         }
-        if !self.is_giving_up
-            && let Err(err) = self.source.commit(&commit.ranges).await
-        {
+        if let Err(err) = self.source.commit(&commit.ranges).await {
             // The group's offset is information; history knows where it stands.
             warn!(error = %err, "could not commit offsets");
         }

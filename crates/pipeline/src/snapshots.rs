@@ -216,6 +216,14 @@ impl SnapshotFolder {
         Err(std::io::Error::other("history does not have all of it").into())
     }
 
+    /// Removes the snapshots before one.
+    pub(crate) fn forget_before(&self, number: u64) {
+        let numbers = self.numbers().unwrap_or_default().into_iter();
+        numbers
+            .filter(|&old| old < number)
+            .for_each(|old| self.remove(old));
+    }
+
     /// Returns where it is.
     pub(crate) fn root(&self) -> &Path {
         &self.root

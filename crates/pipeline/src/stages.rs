@@ -161,7 +161,10 @@ impl Stages {
         let stage = self.stage(partition);
         stage.archive(archive)?;
         let standpoint = stage.standpoint();
-        self.joint.note(partition, standpoint);
+        // How far it has come the log says that instances share.
+        if self.joint.replica().is_none() {
+            self.joint.note(partition, standpoint);
+        }
         Ok(())
     }
 

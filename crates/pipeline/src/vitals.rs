@@ -58,6 +58,8 @@ pub struct PipelineVitals {
     pub casebook_fails: AtomicBool,
     /// Whether the last snapshot could not be saved.
     pub snapshots_fail: AtomicBool,
+    /// Whether this is one of several instances.
+    pub is_shared: AtomicBool,
     /// Records that a stage crashed at.
     pub crashes: AtomicU64,
     partitions: Mutex<BTreeMap<Partition, PartitionVitals>>,
@@ -98,6 +100,11 @@ impl PipelineVitals {
         vitals.watermark = watermark;
         vitals.newest_record = vitals.newest_record.max(newest_record);
         vitals.is_idle = false;
+    }
+
+    /// Returns whether this is an instance without a partition, to which nothing can come.
+    pub(crate) fn awaits_nothing(&self) -> bool {
+        self.is_shared.load(Ordering::Relaxed) && self.lock_partitions().is_empty()
     }
 
     /// Forgets a partition that is another instance's by now.

@@ -149,7 +149,11 @@ impl Watch {
         if records != self.records.0 {
             self.records = (records, now);
         }
-        // Only what is certain: while something else is down, nothing is read.
+        // Only what is certain: while something else is down, nothing is read. An instance without
+        // a partition has nothing to read.
+        if vitals.awaits_nothing() {
+            self.records = (records, now);
+        }
         let (_, read_at) = self.records;
         if wrong.is_empty() && now.millis() - read_at.millis() >= SILENCE_MILLIS {
             wrong.insert(Trouble::Silence, (read_at, SILENCE_MILLIS));

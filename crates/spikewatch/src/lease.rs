@@ -5,6 +5,7 @@ use std::time::Duration;
 use casebook::Casebook;
 use ingest::Poller;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -23,15 +24,16 @@ pub(crate) fn always() -> Held {
     watch::channel(true).1
 }
 
-/// Takes a lease whenever it is free, and keeps it until `cancel` says stop.
+/// Takes a lease whenever it is free, and keeps it until `cancel` says stop; then it is given back,
+/// which may be waited for.
 pub(crate) fn keep(
     casebook: Casebook,
     name: &'static str,
     instance: String,
     cancel: CancellationToken,
-) -> Held {
+) -> (Held, JoinHandle<()>) {
     let (says, held) = watch::channel(false);
-    tokio::spawn(async move {
+    let keeping = tokio::spawn(async move {
         while !cancel.is_cancelled() {
             let now = process::now();
             let lease = casebook.lease(name, &instance, now, now.plus(LASTS_MILLIS));
@@ -52,7 +54,7 @@ pub(crate) fn keep(
             warn!(%error, name, "another instance does this only when a lease has ended");
         }
     });
-    held
+    (held, keeping)
 }
 
 /// Polls while this instance is the one that does.

@@ -190,6 +190,7 @@ fn share(
         name: instances.name.clone(),
         rebalances: Box::new(rebalances),
         log: Box::new(log),
+        log_name: instances.topic.clone(),
         store: Arc::new(store),
         cluster: config.kafka.cluster.clone(),
     };

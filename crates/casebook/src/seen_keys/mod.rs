@@ -115,6 +115,7 @@ impl Casebook {
         let mut concerns_inventory = false;
         let mut transaction = self.write().await?;
         for sighting in sightings {
+            let sighting = &sighting.storable();
             let (entity, new) = settle(&mut transaction, sighting).await?;
             concerns_inventory |= new;
             for (fact, value) in &sighting.facts {

@@ -1,5 +1,6 @@
 //! What one event of a list or an audit log says of a key.
 
+use crate::row::remove_nul;
 use model::{Entity, TextField, Timestamp, UsageRow};
 
 /// Something that is true of a key for a time.
@@ -112,6 +113,24 @@ impl KeySighting {
             Some("audit") => done_to(row).into_iter().chain(done_with(row)).collect(),
             _ => Vec::new(),
         }
+    }
+}
+
+impl KeySighting {
+    /// Returns it as both databases can keep it.
+    pub(super) fn storable(&self) -> Self {
+        let mut sighting = self.clone();
+        let Entity {
+            provider,
+            account,
+            key,
+        } = &mut sighting.entity;
+        let values = sighting.facts.iter_mut().map(|(_, value)| value);
+        let texts = values.chain(&mut sighting.actor);
+        for text in texts.chain([provider, account, key]) {
+            remove_nul(text);
+        }
+        sighting
     }
 }
 

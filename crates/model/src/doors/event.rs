@@ -104,11 +104,12 @@ pub trait Rebalances: Send {
 /// A log of one order that every instance writes to and reads whole.
 #[async_trait]
 pub trait SharedLog: Send {
-    /// Goes to an offset, or to the beginning; where the log begins later by now, to there.
+    /// Goes to an offset, or to the beginning; where the log begins later by now, to there. Returns
+    /// whether it has: a log that ends before the offset is another one.
     ///
     /// # Errors
     /// When the log cannot be reached or made.
-    async fn read_from(&mut self, offset: Option<i64>) -> Result<(), SourceError>;
+    async fn read_from(&mut self, offset: Option<i64>) -> Result<bool, SourceError>;
 
     /// Returns the next message and its offset; waits where there is none. Dropping the future
     /// loses nothing.

@@ -1,8 +1,9 @@
 //! Snapshots where every instance reaches them, by partition.
 //!
 //! ```text
-//! state-4/<cluster>/<topic>/<number>/<offset>.state   what a partition knows at an offset
-//! state-4/<cluster>/shared/<offset>.state             what all know together, at one of the log
+//! state-4/<cluster>/topics/<topic>/<number>/<offset>.state
+//!                                                     what a partition knows at an offset
+//! state-4/<cluster>/shared/<log>/<offset>.state       what all know together, at one of the log
 //! ```
 //!
 //! What a partition knows at an offset is the same whoever has computed it, so what is there
@@ -27,6 +28,8 @@ const STATE: &str = ".state";
 pub(crate) struct Handover {
     store: Arc<dyn SnapshotStore>,
     root: String,
+    /// The name of the log that instances share.
+    log: String,
 }
 
 /// A file of state, not stored yet.
@@ -40,9 +43,10 @@ pub(crate) struct StateFile {
 }
 
 impl Handover {
-    pub(crate) fn new(store: Arc<dyn SnapshotStore>, cluster: &str) -> Self {
+    pub(crate) fn new(store: Arc<dyn SnapshotStore>, cluster: &str, log: &str) -> Self {
         Self {
             store,
+            log: log.to_owned(),
             root: format!("state-{STATE_VERSION}/{cluster}"),
         }
     }
@@ -78,6 +82,17 @@ impl Handover {
         Ok(())
     }
 
+    /// Removes what all know together: its offsets are of another log.
+    pub(crate) async fn forget_shared(&self) -> Result<(), SnapshotError> {
+        for offset in self.offsets(None).await? {
+            self.store
+                .remove(&self.name(None, offset))
+                .await
+                .map_err(io)?;
+        }
+        Ok(())
+    }
+
     /// Returns the offsets of which there is state, of a partition or of what all know together.
     pub(crate) async fn offsets(
         &self,
@@ -105,9 +120,10 @@ impl Handover {
 
     fn folder(&self, partition: Option<&Partition>) -> String {
         match partition {
-            // A topic cannot have this name: a partition lies one level deeper.
-            None => format!("{}/shared", self.root),
-            Some(Partition { topic, number }) => format!("{}/{topic}/{number}", self.root),
+            None => format!("{}/shared/{}", self.root, self.log),
+            Some(Partition { topic, number }) => {
+                format!("{}/topics/{topic}/{number}", self.root)
+            }
         }
     }
 }

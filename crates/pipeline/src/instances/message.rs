@@ -10,7 +10,7 @@ use crate::stage::{Reach, Shown};
 const FORM: u8 = 1;
 
 /// How much one message says at most: some kilobytes each.
-const MOST_OF_A_KIND: usize = 100;
+const MOST_OF_A_KIND: usize = 40;
 
 /// One message of the log.
 #[derive(Clone, Debug, Serialize, Deserialize)]

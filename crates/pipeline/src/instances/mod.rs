@@ -30,6 +30,7 @@ mod replica;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use columns::SnapshotStore;
 use model::{Partition, Rebalance, Rebalances, SharedLog, SourceError};
@@ -48,6 +49,8 @@ pub struct Instances {
     pub rebalances: Box<dyn Rebalances>,
     /// The log that all instances write to and read.
     pub log: Box<dyn SharedLog>,
+    /// The name of that log.
+    pub log_name: String,
     /// Where snapshots are, for every instance.
     pub store: Arc<dyn SnapshotStore>,
     /// Names the cluster whose offsets the snapshots have.
@@ -61,6 +64,9 @@ pub(crate) struct Sharing {
     pub(crate) log: Box<dyn SharedLog>,
     pub(crate) handover: Handover,
     pub(crate) owned: BTreeMap<Partition, Owned>,
+    /// A partition that another instance has claimed, which the group has not taken away, and
+    /// since when.
+    pub(crate) lost: Option<(Partition, Instant)>,
     /// The offset of the last message that this instance has written.
     pub(crate) written: Option<i64>,
 }
@@ -90,8 +96,9 @@ impl Sharing {
             name: instances.name,
             rebalances: instances.rebalances,
             log: instances.log,
-            handover: Handover::new(instances.store, &instances.cluster),
+            handover: Handover::new(instances.store, &instances.cluster, &instances.log_name),
             owned: BTreeMap::new(),
+            lost: None,
             written: None,
         }
     }

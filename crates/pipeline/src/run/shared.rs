@@ -1,9 +1,9 @@
 //! A run that is one of several instances.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use columns::SnapshotError;
 use model::{Partition, Rebalance, Rebalanced, Records, SourceError};
@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use super::Run;
 use crate::Error;
 use crate::backoff::Backoff;
-use crate::instances::{Event, Handover, Message, Owned, StateFile, messages};
+use crate::instances::{Event, Handover, Message, Owned, Sharing, StateFile, messages};
 use crate::snapshots::{read_file, write_file};
 use crate::stage::{Shown, Stage};
 use crate::workers::Done;
@@ -24,52 +24,52 @@ pub(crate) const CATCHING_UP: &str = "catching up: ";
 /// between.
 pub(crate) const LEASE_MILLIS: i64 = 60_000;
 
+/// How long the group may leave a partition with an instance that another has claimed: longer than
+/// it takes to notice a member that hung.
+const LOST_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often a partition is claimed that another claims at the same time.
+const CLAIMS: usize = 3;
+
 impl Run {
     /// Restores what the partitions know together, and begins to read what instances say.
     pub(super) async fn begin_sharing(&mut self) -> Result<(), Error> {
-        let Some(sharing) = &self.sharing else {
+        if self.sharing.is_none() {
             return Ok(());
-        };
-        let handover = sharing.handover.clone();
+        }
         let mut stages = self.stop_workers()?;
         stages.joint.share();
-        for offset in newest_first(handover.offsets(None).await) {
-            let staging = self.staging("shared");
-            // What a damaged file leaves behind is of no use.
-            let mut joint = stages.joint.clone();
-            let restored = match handover.fetch(None, offset, &staging).await {
-                Ok(()) => {
-                    let restoring = tokio::task::spawn_blocking(move || {
-                        read_file(&staging, |archive| joint.archive(archive)).map(|()| joint)
-                    });
-                    restoring.await?
-                }
-                Err(error) => Err(error),
-            };
-            match restored {
-                Ok(joint) => {
-                    stages.joint = joint;
-                    info!(offset, "restored what the partitions know together");
-                    break;
-                }
-                Err(error) => {
-                    warn!(offset, %error, "a snapshot cannot be used, trying the one before");
-                }
-            }
+        let unread = stages.joint.clone();
+        // What a damaged file leaves behind is of no use: each is read into a new one.
+        let read = move |file: &Path| {
+            let mut joint = unread.clone();
+            read_file(file, |archive| joint.archive(archive)).map(|()| joint)
+        };
+        if let Some((offset, joint)) = self.restore(None, i64::MAX, read).await? {
+            info!(offset, "restored what the partitions know together");
+            stages.joint = joint;
         }
-        let next = stages.joint.replica().and_then(|replica| replica.next());
-        self.start_workers(stages)?;
+        let mut next = stages.joint.replica().and_then(|replica| replica.next());
         let mut backoff = backoff();
         loop {
             let Some(sharing) = &mut self.sharing else {
-                return Ok(());
+                break;
             };
             match sharing.log.read_from(next).await {
-                Ok(()) => return Ok(()),
-                Err(error) if error.transient => self.wait_after(&mut backoff, error).await?,
+                Ok(true) => break,
+                Ok(false) => {
+                    error!(next, "the topic that instances share is another one by now");
+                    if let Err(error) = sharing.handover.forget_shared().await {
+                        warn!(%error, "could not remove what is of another topic");
+                    }
+                    stages.joint.begin_log();
+                    next = None;
+                }
+                Err(error) if error.transient => self.wait_after(&mut backoff, &error).await?,
                 Err(error) => return Err(error.into()),
             }
         }
+        self.start_workers(stages)
     }
 
     /// Takes what others did.
@@ -103,19 +103,53 @@ impl Run {
             _ => None,
         };
         let alerts = joint.hear(offset, message);
-        if let (Some(partition), Some(sharing)) = (claimed, &mut self.sharing)
-            && let Some((instance, epoch)) = joint
-                .replica()
-                .and_then(|replica| replica.owner_of(&partition))
-            && sharing
-                .owned
-                .get(&partition)
-                .is_some_and(|owned| owned.epoch < epoch)
-        {
-            warn!(%partition, instance, "another instance has this partition by now");
-            sharing.owned.remove(&partition);
+        if let Some(partition) = claimed {
+            self.look_whether_lost(&partition);
         }
         self.record(&alerts).await
+    }
+
+    /// Drops a partition that another instance has claimed after this one.
+    fn look_whether_lost(&mut self, partition: &Partition) {
+        let epoch_of = |sharing: &Sharing| sharing.owned.get(partition).map(|owned| owned.epoch);
+        let Some(epoch) = self.sharing.as_ref().and_then(epoch_of) else {
+            return;
+        };
+        let joint = self.workers.as_mut().map(|workers| workers.joint());
+        let owner = joint.and_then(|joint| joint.replica()?.owner_of(partition));
+        let Some((instance, _)) = owner.filter(|(_, newer)| *newer > epoch) else {
+            return;
+        };
+        warn!(%partition, instance, "another instance has this partition by now");
+        self.lose(partition);
+    }
+
+    /// Drops a partition: what was read of it and not committed, whoever has it reads again.
+    pub(super) fn lose(&mut self, partition: &Partition) {
+        // Its stage has seen what is dropped, and is saved by nobody.
+        self.offsets.remove(partition);
+        self.committed.remove(partition);
+        if let Some(sharing) = &mut self.sharing {
+            sharing.owned.remove(partition);
+            sharing
+                .lost
+                .get_or_insert((partition.clone(), Instant::now()));
+        }
+    }
+
+    /// Ends the run where the group has left a partition with this instance for long that another
+    /// has claimed, and that nobody reads.
+    pub(super) fn look_whether_stuck(&self) -> Result<(), Error> {
+        let lost = self
+            .sharing
+            .as_ref()
+            .and_then(|sharing| sharing.lost.as_ref());
+        match lost {
+            Some((partition, since)) if since.elapsed() > LOST_PATIENCE => {
+                Err(Error::Lost(partition.clone()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes partitions: claims them, and restores what is known of them. Returns from where each
@@ -125,30 +159,20 @@ impl Run {
         partitions: &[Partition],
     ) -> Result<BTreeMap<Partition, i64>, Error> {
         self.begin_to_catch_up().await;
-        let mut epochs = Vec::new();
-        for partition in partitions {
-            let instance = self.instance();
-            let claim = Message::Claim {
-                partition: partition.clone(),
-                instance,
-            };
-            epochs.push((partition.clone(), self.say(&claim).await?));
-        }
-        // From here on nothing is heard of those who had them before.
-        self.hear_all().await?;
+        let epochs = self.claim(partitions).await?;
         let mut starts = BTreeMap::new();
         for (partition, epoch) in epochs {
+            self.idleness.forget(&partition);
             let joint = self.workers.as_mut().ok_or(Error::StageEnded)?.joint();
-            let said_until = joint
-                .replica()
-                .map(|replica| replica.said_until(&partition));
+            let replica = joint.replica();
+            let said_until = replica.map_or(0, |replica| replica.said_until(&partition));
             let owned = Owned {
                 epoch,
-                said_until: said_until.unwrap_or(0),
+                said_until,
                 reach: None,
                 is_idle: false,
             };
-            let (stage, start) = self.restore(&partition).await?;
+            let (stage, start) = self.restore_stage(&partition).await?;
             let workers = self.workers.as_mut().ok_or(Error::StageEnded)?;
             let vitals = stage.standpoint().vitals;
             workers.joint().note_vitals(&partition, Some(vitals));
@@ -160,56 +184,154 @@ impl Run {
                 starts.insert(partition.clone(), start);
             }
             if let Some(sharing) = &mut self.sharing {
-                sharing.owned.insert(partition, owned);
+                sharing.lost.take_if(|(lost, _)| *lost == partition);
+                sharing.owned.insert(partition.clone(), owned);
             }
+            self.look_whether_lost(&partition);
         }
         Ok(starts)
     }
 
+    /// Claims partitions, and hears all that was said of them before; returns the epoch of each.
+    async fn claim(&mut self, partitions: &[Partition]) -> Result<Vec<(Partition, i64)>, Error> {
+        let instance = self.instance();
+        let mut epochs: BTreeMap<Partition, i64> = BTreeMap::new();
+        let mut unclaimed: Vec<Partition> = partitions.to_vec();
+        for _ in 0..CLAIMS {
+            for partition in &unclaimed {
+                let claim = Message::Claim {
+                    partition: partition.clone(),
+                    instance: instance.clone(),
+                };
+                epochs.insert(partition.clone(), self.say(&claim).await?);
+            }
+            self.hear_all().await?;
+            let joint = self.workers.as_mut().ok_or(Error::StageEnded)?.joint();
+            let is_newest = |partition: &Partition| {
+                let owner = joint
+                    .replica()
+                    .and_then(|replica| replica.owner_of(partition));
+                owner.is_some_and(|(_, epoch)| epochs.get(partition) == Some(&epoch))
+            };
+            // Somebody who had it before woke up in between, and is told by the group soon.
+            unclaimed.retain(|partition| !is_newest(partition));
+            if unclaimed.is_empty() {
+                break;
+            }
+        }
+        Ok(epochs.into_iter().collect())
+    }
+
     /// Restores the newest state of a partition that is not ahead of history.
-    async fn restore(&mut self, partition: &Partition) -> Result<(Box<Stage>, Option<i64>), Error> {
-        let workers = self.workers.as_ref().ok_or(Error::StageEnded)?;
-        let stored = self.history.next_offset(partition).await?.unwrap_or(0);
+    async fn restore_stage(
+        &mut self,
+        partition: &Partition,
+    ) -> Result<(Box<Stage>, Option<i64>), Error> {
+        let mut backoff = backoff();
+        let stored = loop {
+            match self.history.next_offset(partition).await {
+                Ok(stored) => break stored.unwrap_or(0),
+                Err(
+                    error @ columns::Error::Storage {
+                        transient: true, ..
+                    },
+                ) => {
+                    self.wait_after(&mut backoff, &error).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        };
+        let unread = self.workers.as_ref().ok_or(Error::StageEnded)?.new_stage();
+        let read = {
+            let unread = unread.clone();
+            move |file: &Path| {
+                let mut stage = unread.clone();
+                read_file(file, |archive| stage.archive(archive)).map(|()| stage)
+            }
+        };
+        Ok(match self.restore(Some(partition), stored, read).await? {
+            Some((offset, stage)) => (stage, Some(offset)),
+            None => {
+                info!(%partition, "no snapshot to start from: it is read from its beginning");
+                (unread, None)
+            }
+        })
+    }
+
+    /// Reads the newest snapshot that is whole and not behind `most`. A storage that does not
+    /// answer is waited for: to begin without a snapshot that is there would lose what only it
+    /// knows.
+    async fn restore<T: Send + 'static>(
+        &mut self,
+        partition: Option<&Partition>,
+        most: i64,
+        read: impl Fn(&Path) -> Result<T, SnapshotError> + Clone + Send + 'static,
+    ) -> Result<Option<(i64, T)>, Error> {
         let Some(handover) = self
             .sharing
             .as_ref()
             .map(|sharing| sharing.handover.clone())
         else {
-            return Ok((workers.new_stage(), None));
+            return Ok(None);
         };
-        for offset in newest_first(handover.offsets(Some(partition)).await) {
-            if offset > stored {
-                error!(%partition, offset, stored, "a snapshot is ahead of history, whose rows are gone");
+        let staging = self.staging("restored");
+        let mut backoff = backoff();
+        let mut unusable = BTreeSet::new();
+        loop {
+            let newest = match handover.offsets(partition).await {
+                Ok(offsets) => offsets
+                    .into_iter()
+                    .rev()
+                    .find(|offset| !unusable.contains(offset)),
+                Err(error) => {
+                    self.wait_after(&mut backoff, &error).await?;
+                    continue;
+                }
+            };
+            let Some(offset) = newest else {
+                return Ok(None);
+            };
+            if offset > most {
+                error!(
+                    ?partition,
+                    offset, most, "a snapshot is ahead of history, whose rows are gone"
+                );
+                unusable.insert(offset);
                 continue;
             }
-            let staging = self.staging("restored");
-            let restored = match handover.fetch(Some(partition), offset, &staging).await {
+            let restored = match handover.fetch(partition, offset, &staging).await {
                 Ok(()) => {
-                    let mut stage = workers.new_stage();
-                    let restoring = tokio::task::spawn_blocking(move || {
-                        let read = read_file(&staging, |archive| stage.archive(archive));
-                        read.map(|()| stage)
-                    });
-                    restoring.await?
+                    let (read, file) = (read.clone(), staging.clone());
+                    let restored = tokio::task::spawn_blocking(move || read(&file)).await?;
+                    // Nobody needs it here any more; the next one takes its place.
+                    let _ = std::fs::remove_file(&staging);
+                    restored
                 }
                 Err(error) => Err(error),
             };
             match restored {
-                Ok(stage) => return Ok((stage, Some(offset))),
+                Ok(restored) => return Ok(Some((offset, restored))),
+                // The storage, or a file that has been removed meanwhile: it is listed anew.
+                Err(error @ SnapshotError::Io(_)) => self.wait_after(&mut backoff, &error).await?,
                 Err(error) => {
-                    warn!(%partition, offset, %error, "a snapshot cannot be used, trying the one before");
+                    warn!(?partition, offset, %error, "a snapshot cannot be used, trying the one before");
+                    unusable.insert(offset);
                 }
             }
         }
-        info!(%partition, "no snapshot to start from: it is read from its beginning");
-        Ok((workers.new_stage(), None))
     }
 
     /// Gives partitions up: what was read of them is worked on, committed and saved.
     async fn revoked(&mut self, rebalance: Rebalance) -> Result<(), Error> {
         let is_going = |partition: &Partition| rebalance.partitions.contains(partition);
-        // Whoever reads waits for us: what was handed over is all there is.
-        while let Ok(records) = tokio::time::timeout(Duration::ZERO, self.source.next()).await {
+        // Whoever reads waits for us: what was handed over is all there is. None of it may stay: it
+        // would be taken for what is read when a partition comes again. A task that has done much
+        // is otherwise told that nothing is there, so that others have their turn.
+        loop {
+            let next = tokio::task::unconstrained(self.source.next());
+            let Ok(records) = tokio::time::timeout(Duration::ZERO, next).await else {
+                break;
+            };
             match records? {
                 Some(records) if records.is_empty() || is_going(records.partition()) => {}
                 Some(records) => self.give(records)?,
@@ -219,11 +341,7 @@ impl Run {
                 }
             }
         }
-        // The log's client waits for us, and would not take offsets; they are information only.
-        self.is_giving_up = true;
-        let settled = self.settle().await;
-        self.is_giving_up = false;
-        settled?;
+        self.settle().await?;
         if let Some(keeper) = self.keeper.as_mut().filter(|keeper| keeper.is_saving()) {
             keeper.ended(&self.vitals).await;
         }
@@ -234,16 +352,19 @@ impl Run {
             let offset = self.offsets.remove(partition);
             self.committed.remove(partition);
             self.vitals.forget_partition(partition);
+            self.idleness.forget(partition);
             let Some(sharing) = &mut self.sharing else {
                 continue;
             };
             // Of one that was lost before, another has newer state.
             let owned = sharing.owned.remove(partition);
+            sharing.lost.take_if(|(lost, _)| lost == partition);
             let handover = sharing.handover.clone();
             if let (Some(stage), Some(offset), Some(_)) = (stage, offset, owned) {
                 self.hand_over(handover, partition, stage, offset).await?;
             }
         }
+        self.vitals.set_stages(stages.vitals());
         self.start_workers(stages)?;
         info!(partitions = ?rebalance.partitions.iter().map(ToString::to_string).collect::<Vec<_>>(), "gave partitions up");
         rebalance.answer(BTreeMap::new());
@@ -259,6 +380,7 @@ impl Run {
         offset: i64,
     ) -> Result<(), Error> {
         let path = self.staging("handed-over");
+        let written = path.clone();
         let erased = stage.has_forgotten().then(|| partition.clone());
         let file = StateFile {
             partition: Some(partition.clone()),
@@ -276,6 +398,8 @@ impl Run {
             }
             Err(error) => Err(error),
         };
+        // What was not written has left nothing.
+        let _ = std::fs::remove_file(&written);
         if let Err(error) = saved {
             // Whoever has it next reads more of the log again.
             warn!(%partition, %error, "could not save a partition that goes");
@@ -348,7 +472,7 @@ impl Run {
             .iter_mut()
             .flat_map(|sharing| &mut sharing.owned)
         {
-            let is_idle = self.idleness.is_idle(partition);
+            let is_idle = self.idleness.knows(partition) && self.idleness.is_idle(partition);
             if owned.is_idle != is_idle {
                 owned.is_idle = is_idle;
                 changed.push(Message::Idle {
@@ -384,7 +508,7 @@ impl Run {
                 biased;
                 message = sharing.log.next() => message?,
                 () = self.cancel.cancelled() => {
-                    return Err(Error::Interrupted("the topic that instances share"));
+                    return Err(Error::Interrupted("what instances share"));
                 }
             };
             self.hear(offset, &bytes).await?;
@@ -407,19 +531,21 @@ impl Run {
                     sharing.written = Some(offset);
                     return Ok(offset);
                 }
-                Err(error) if error.transient => self.wait_after(&mut backoff, error).await?,
+                Err(error) if error.transient => self.wait_after(&mut backoff, &error).await?,
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    async fn wait_after(&mut self, backoff: &mut Backoff, error: SourceError) -> Result<(), Error> {
-        error!(%error, "could not use the topic that instances share, waiting");
+    async fn wait_after(
+        &mut self,
+        backoff: &mut Backoff,
+        error: &(dyn std::error::Error + Sync),
+    ) -> Result<(), Error> {
+        error!(%error, "could not use what instances share, waiting");
         self.vitals.set_error(error.to_string());
         tokio::select! {
-            () = self.cancel.cancelled() => {
-                Err(Error::Interrupted("the topic that instances share"))
-            }
+            () = self.cancel.cancelled() => Err(Error::Interrupted("what instances share")),
             () = tokio::time::sleep(backoff.wait()) => Ok(()),
         }
     }
@@ -452,18 +578,6 @@ impl Run {
         let _ = std::fs::create_dir_all(&folder);
         folder.join(format!("{name}.file"))
     }
-}
-
-/// Returns the offsets of snapshots, the newest first; where they cannot be looked for there are
-/// none, and the log is read from its beginning.
-fn newest_first(
-    offsets: Result<std::collections::BTreeSet<i64>, SnapshotError>,
-) -> impl Iterator<Item = i64> {
-    let offsets = offsets.unwrap_or_else(|error| {
-        warn!(%error, "could not look for snapshots");
-        Default::default()
-    });
-    offsets.into_iter().rev()
 }
 
 fn backoff() -> Backoff {

@@ -223,10 +223,10 @@ struct MemoryLog {
 
 #[async_trait]
 impl SharedLog for MemoryLog {
-    async fn read_from(&mut self, offset: Option<i64>) -> Result<(), SourceError> {
+    async fn read_from(&mut self, offset: Option<i64>) -> Result<bool, SourceError> {
         tokio::task::yield_now().await;
         self.next = offset.unwrap_or(0) as usize;
-        Ok(())
+        Ok(self.next <= self.world.said.lock().unwrap().len())
     }
 
     async fn next(&mut self) -> Result<(i64, Vec<u8>), SourceError> {
@@ -391,6 +391,7 @@ impl Member {
                 }),
                 store: Arc::new(MemoryStore(world.clone())),
                 cluster: "test".into(),
+                log_name: "said".into(),
             }),
         };
         let run = Held {

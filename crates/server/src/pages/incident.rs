@@ -392,7 +392,7 @@ fn timeline(case: &Case) -> Vec<Happening> {
                 format!("message {number} to {channel} not sent: {error}")
             }
         };
-        let time = delivery.finished_at.unwrap_or(delivery.raised_at);
+        let time = delivery.finished_at.unwrap_or(delivery.entry.raised_at);
         add(time, "message", text);
     }
     for line in &case.audit {

@@ -71,10 +71,13 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
     }
     let gateway = (gateway_config.is_some() && !args.until_end)
         .then(|| tokio::spawn(gateway_process::keep(config.clone(), cancel.child_token())));
-    let lease_of = |name| match &config.instances {
+    let mut leases = Vec::new();
+    let mut lease_of = |name| match &config.instances {
         Some(instances) => {
             let (casebook, name_of_it) = (service.casebook.clone(), instances.name.clone());
-            lease::keep(casebook, name, name_of_it, cancel.child_token())
+            let (held, keeping) = lease::keep(casebook, name, name_of_it, cancel.child_token());
+            leases.push(keeping);
+            held
         }
         None => lease::always(),
     };
@@ -140,9 +143,19 @@ pub(crate) async fn run(file: Option<&Path>, args: RunArgs) -> anyhow::Result<Ex
     if let Some(deliveries) = deliveries {
         deliveries.await.context("deliver messages")?;
     }
+    for lease in leases {
+        lease.await.context("give a lease back")?;
+    }
     if let Some(crash) = crash {
         service.casebook.close().await;
         return Err(crash?.begin_anew());
+    }
+    if let Err(lost @ pipeline::Error::Lost(_)) = &summary
+        && !process::is_asked_to_stop()
+    {
+        error!(%lost, "begin anew, and join the group anew");
+        service.casebook.close().await;
+        return Err(process::begin_anew().context("begin anew after a partition was lost"));
     }
     let summary = summary?;
     let begins_anew = reload.is_wanted() && !process::is_asked_to_stop();

@@ -6,6 +6,16 @@ use model::Secret;
 use serde::Deserialize;
 use url::Url;
 
+/// What may follow the question mark of a server's URL.
+const PARAMETERS: [&str; 6] = [
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "application_name",
+    "options",
+];
+
 /// `[casebook]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -40,8 +50,17 @@ impl CasebookConfig {
         if !matches!(url.scheme(), "postgres" | "postgresql") {
             return Err(unknown());
         }
-        if url.password().is_some() {
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err("names no server, which would then be one of the environment".to_owned());
+        }
+        let mut names = url.query_pairs().map(|(name, _)| name.into_owned());
+        if url.password().is_some() || names.clone().any(|name| name == "password") {
             return Err("holds a password; give it as casebook.password_file".to_owned());
+        }
+        // Another server or user in what follows would go unnoticed.
+        if let Some(other) = names.find(|name| !PARAMETERS.contains(&name.as_str())) {
+            let known = PARAMETERS.join(", ");
+            return Err(format!("has \"{other}\" where only {known} are known"));
         }
         if let Some(password) = &self.password {
             url.set_password(Some(password.expose()))
@@ -79,6 +98,9 @@ mod tests {
     fn a_password_in_the_url_and_other_databases_are_refused_without_repeating_them() {
         for (url, word) in [
             ("postgres://watch:hush@db.example/cases", "password_file"),
+            ("postgres://db.example/cases?password=hush", "password_file"),
+            ("postgres://db.example/cases?host=hush", "\"host\""),
+            ("postgres:///cases", "no server"),
             ("mysql://watch:hush@db.example/cases", "neither"),
             ("casebook.db", "neither"),
         ] {

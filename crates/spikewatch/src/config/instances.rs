@@ -30,6 +30,10 @@ impl InstancesConfig {
             let message = "is not a name of letters, digits, \".\", \"-\" and \"_\"".to_owned();
             return Some(("instances.name", format!("\"{}\" {message}", self.name)));
         }
+        if self.topic == config.kafka.dead_letter_topic {
+            let message = format!("\"{}\" is the topic of dead letters", self.topic);
+            return Some(("instances.topic", message));
+        }
         if config
             .kafka
             .topics

@@ -126,9 +126,9 @@ impl Run {
 
     /// Drops a partition: what was read of it and not committed, whoever has it reads again.
     pub(super) fn lose(&mut self, partition: &Partition) {
-        // Its stage has seen what is dropped, and is saved by nobody.
+        // Its stage has seen what is dropped, and is saved by nobody. What history has of it stays
+        // so: a snapshot that has begun may wait to hear of it.
         self.offsets.remove(partition);
-        self.committed.remove(partition);
         if let Some(sharing) = &mut self.sharing {
             sharing.owned.remove(partition);
             sharing

@@ -23,30 +23,19 @@ const POSTGRES: &[(i64, &str)] = &[(4, include_str!("../migrations/postgres/0004
 /// The write lock is taken before the version is read, so that two processes that open a new
 /// database at the same moment do not both create the tables.
 pub(crate) async fn run(connection: &mut AnyConnection, dialect: Dialect) -> Result<(), Error> {
-    let (begin, migrations) = match dialect {
-        Dialect::Sqlite => ("BEGIN IMMEDIATE", SQLITE),
-        Dialect::Postgres => ("BEGIN", POSTGRES),
+    let begin = match dialect {
+        Dialect::Sqlite => "BEGIN IMMEDIATE",
+        Dialect::Postgres => "BEGIN",
     };
     let mut transaction = connection
         .begin_with(begin)
         .await
         .doing("begin a migration")?;
-    let found = match dialect {
-        Dialect::Sqlite => version(&mut transaction, "PRAGMA user_version").await?,
-        Dialect::Postgres => {
-            store::lock(&mut transaction).await?;
-            let is_there = "SELECT count(*) FROM information_schema.tables
-                WHERE table_schema = current_schema() AND table_name = 'schema_version'";
-            match version(&mut transaction, is_there).await? {
-                0 => 0,
-                _ => version(&mut transaction, "SELECT version FROM schema_version").await?,
-            }
-        }
-    };
-    let known = migrations.last().map_or(0, |(version, _)| *version);
-    if found > known {
-        return Err(Error::Newer { found, known });
+    if dialect == Dialect::Postgres {
+        store::lock(&mut transaction).await?;
     }
+    let found = found(&mut transaction, dialect).await?;
+    let migrations = check(found, dialect)?;
     for (_, migration) in migrations.iter().filter(|(version, _)| *version > found) {
         sqlx::raw_sql(*migration)
             .execute(&mut *transaction)
@@ -54,6 +43,32 @@ pub(crate) async fn run(connection: &mut AnyConnection, dialect: Dialect) -> Res
             .doing("migrate the schema")?;
     }
     transaction.commit().await.doing("commit a migration")
+}
+
+/// Returns the version of a schema, 0 where there is none.
+pub(crate) async fn found(connection: &mut AnyConnection, dialect: Dialect) -> Result<i64, Error> {
+    if dialect == Dialect::Sqlite {
+        return version(connection, "PRAGMA user_version").await;
+    }
+    let is_there = "SELECT count(*) FROM information_schema.tables
+        WHERE table_schema = current_schema() AND table_name = 'schema_version'";
+    match version(connection, is_there).await? {
+        0 => Ok(0),
+        _ => version(connection, "SELECT version FROM schema_version").await,
+    }
+}
+
+/// Returns the migrations of a database, unless its schema is newer than all of them.
+pub(crate) fn check(found: i64, dialect: Dialect) -> Result<&'static [(i64, &'static str)], Error> {
+    let migrations = match dialect {
+        Dialect::Sqlite => SQLITE,
+        Dialect::Postgres => POSTGRES,
+    };
+    let known = migrations.last().map_or(0, |(version, _)| *version);
+    match found > known {
+        true => Err(Error::Newer { found, known }),
+        false => Ok(migrations),
+    }
 }
 
 async fn version(connection: &mut AnyConnection, query: &'static str) -> Result<i64, Error> {

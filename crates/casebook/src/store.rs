@@ -107,6 +107,24 @@ impl Casebook {
         })
     }
 
+    /// Reaches a server without making or changing anything; returns whether there is a casebook
+    /// that this program can read.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses, or the schema is of a newer version.
+    pub async fn reach(url: &Url) -> Result<bool, Error> {
+        let place = display(url);
+        let url = with_safe_tls(url.clone());
+        let readers = connect(pool(1, POSTGRES_READER), url.as_str(), &place).await?;
+        let mut connection = readers.acquire().await.doing("connect to the casebook")?;
+        let found = migrations::found(&mut connection, Dialect::Postgres).await;
+        drop(connection);
+        readers.close().await;
+        let found = found?;
+        migrations::check(found, Dialect::Postgres)?;
+        Ok(found > 0)
+    }
+
     /// Opens a casebook that lives as long as its last clone; the double of the one on disk.
     ///
     /// # Errors

@@ -124,12 +124,17 @@ async fn the_audit_cannot_be_changed_and_a_change_is_found() {
 #[tokio::test]
 async fn a_newer_schema_and_a_wrong_password_are_refused_by_name() {
     let url = database().await;
+    assert!(!Casebook::reach(&url).await.unwrap(), "nothing is made");
+    assert!(!Casebook::reach(&url).await.unwrap());
     Casebook::connect(&url).await.unwrap().close().await;
+    assert!(Casebook::reach(&url).await.unwrap());
     let mut future = PgConnection::connect(url.as_str()).await.unwrap();
     sqlx::raw_sql("UPDATE schema_version SET version = 99")
         .execute(&mut future)
         .await
         .unwrap();
+    let newer = Casebook::reach(&url).await.unwrap_err();
+    assert!(matches!(newer, Error::Newer { .. }), "{newer}");
     let newer = Casebook::connect(&url).await.unwrap_err();
     assert!(matches!(newer, Error::Newer { found: 99, .. }), "{newer}");
     let mut wrong = url.clone();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ingest::{KafkaSink, KafkaSource};
 
 use crate::cli::CheckArgs;
-use crate::config::{self, Config};
+use crate::config::{self, CasebookPlace, Config};
 use crate::{decoding, files, gateway_process, networks, polling, wiring};
 
 /// How long a server may take to answer.
@@ -44,6 +44,7 @@ pub(crate) async fn run(file: Option<&Path>, args: CheckArgs) -> anyhow::Result<
         }
         reach_kafka(&config, &mut say).await;
         reach_history(&config, &mut say).await;
+        reach_casebook(&config, &mut say).await?;
         reach_providers(&config, &mut say).await?;
     }
     if failures > 0 {
@@ -123,6 +124,25 @@ async fn reach_history(config: &Config, say: &mut impl FnMut(String, Result<Stri
         Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
     };
     say(format!("history {url}"), outcome);
+}
+
+/// Reaches the server of the casebook, if it is on one.
+async fn reach_casebook(
+    config: &Config,
+    say: &mut impl FnMut(String, Result<String, String>),
+) -> anyhow::Result<()> {
+    let CasebookPlace::Server(url) = config.casebook()? else {
+        return Ok(());
+    };
+    let reached = casebook::Casebook::reach(url.expose());
+    let outcome = match tokio::time::timeout(PATIENCE, reached).await {
+        Ok(Ok(true)) => Ok("reached".to_owned()),
+        Ok(Ok(false)) => Ok("reached; run makes its tables".to_owned()),
+        Ok(Err(err)) => Err(err.chain()),
+        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+    };
+    say("casebook".to_owned(), outcome);
+    Ok(())
 }
 
 /// Asks each feed that is polled for its smallest page.

@@ -51,10 +51,7 @@ impl Run {
         }
         let mut next = stages.joint.replica().and_then(|replica| replica.next());
         let mut backoff = backoff();
-        loop {
-            let Some(sharing) = &mut self.sharing else {
-                break;
-            };
+        while let Some(sharing) = &mut self.sharing {
             match sharing.log.read_from(next).await {
                 Ok(true) => break,
                 Ok(false) => {

@@ -80,11 +80,13 @@ struct World {
     more: Notify,
     history: MemoryHistory,
     casebook: Casebook,
+    _folder: TempDir,
     inventory: model::Inventory,
 }
 
 impl World {
     async fn new() -> Arc<Self> {
+        let folder = TempDir::new().unwrap();
         let mut input: BTreeMap<Partition, Vec<Vec<u8>>> = BTreeMap::new();
         for (key, line) in input_by_key() {
             let partition = Partition::new("usage", key % PARTITIONS);
@@ -103,7 +105,11 @@ impl World {
             files: Mutex::default(),
             more: Notify::new(),
             history: MemoryHistory::default(),
-            casebook: Casebook::in_memory().await.unwrap(),
+            // In a file: a connection that dies in the middle of a transaction gives way to another.
+            casebook: Casebook::open(&folder.path().join("casebook.db"))
+                .await
+                .unwrap(),
+            _folder: folder,
             inventory: inventory(),
         })
     }

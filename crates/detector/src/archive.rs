@@ -22,7 +22,7 @@ use crate::grid::Grid;
 
 /// The version of the state: it grows with every change after which an old snapshot would be
 /// read wrongly. What is only added to a document needs none, if it has a default.
-pub const STATE_VERSION: u32 = 4;
+pub const STATE_VERSION: u32 = 5;
 
 /// Numbers, and bytes of documents, of one array at most.
 const ARRAY_NUMBERS: usize = 1 << 18;

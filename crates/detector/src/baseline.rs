@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::Archive;
 use crate::brief::Brief;
-use crate::clock::{BUCKETS_A_DAY, BUCKETS_AN_HOUR, MINUTES_A_BUCKET, ends_hour, hour_of};
+use crate::clock::{
+    BUCKETS_A_DAY, BUCKETS_AN_HOUR, MINUTES_A_BUCKET, days_between, ends_hour, hour_of,
+};
 use crate::directory::Announced;
 use crate::grain::{Feed, Grains};
 use crate::grid::Grid;
@@ -21,7 +23,7 @@ use crate::level::{Held, Levels};
 use crate::moments::Moments;
 use crate::peaks::Peaks;
 use crate::pool::Class;
-use crate::profile::Profiles;
+use crate::profile::{Footing, Profiles};
 use crate::signal::{COUNTS, Scale, Signal};
 use crate::spread::{BriefSpreads, Spreads};
 use crate::windows::{Channel, Windows};
@@ -362,7 +364,7 @@ impl Baseline {
         if requests == 0 {
             return;
         }
-        let hours = self.profiles.ratio(slot, hour_of(bucket));
+        let hours = self.ratio(slot, hour_of(bucket));
         self.levels.adopt(slot, &held, hours);
         let of_a_bucket = requests as f32 / BUCKETS_AN_HOUR as f32;
         self.marginal.adopt(slot, of_a_bucket);
@@ -401,7 +403,7 @@ impl Baseline {
             self.unit_cost.learn(slot, mean.ln() as f32, lesson.weight);
         }
         let hour = hour_of(bucket);
-        let hours = self.profiles.ratio(slot, hour) / BUCKETS_AN_HOUR as f32;
+        let hours = self.ratio(slot, hour) / BUCKETS_AN_HOUR as f32;
         self.levels
             .learn(slot, &held, hours, lesson.weight, lesson.trust);
         if ends_hour(bucket) {
@@ -446,7 +448,7 @@ impl Baseline {
             let buckets = (bucket..next).filter(|&bucket| !is_gap(bucket)).count() as i64;
             if buckets > 0 {
                 let share = buckets as f32 / BUCKETS_AN_HOUR as f32;
-                let hours = self.profiles.ratio(slot, hour) * share;
+                let hours = self.ratio(slot, hour) * share;
                 self.levels.learn_silence(slot, buckets, hours);
                 self.marginal.learn_zeros(slot, buckets);
                 self.highest.fade(slot, buckets);
@@ -461,11 +463,23 @@ impl Baseline {
     }
 
     fn learn_hour(&mut self, slot: usize, hour: i64, count: f32, weight: f32) {
-        let level = self.levels.slow(slot, Channel::Requests);
-        let dispersion = self.spreads.dispersion(slot, Signal::Requests1h);
-        let age_days = self.age_buckets(slot, hour * BUCKETS_AN_HOUR) as f32 / BUCKETS_A_DAY as f32;
-        self.profiles
-            .learn(slot, hour, (count, level), (age_days, dispersion), weight);
+        let footing = self.footing(slot, hour);
+        self.profiles.learn(slot, hour, count, &footing, weight);
+    }
+
+    /// Returns what the counts of a key's hours say of its shape, by an hour.
+    fn footing(&self, slot: usize, hour: i64) -> Footing {
+        let born = hour_of(i64::from(self.born.get(slot)));
+        Footing {
+            days: days_between(born, hour),
+            level: self.levels.slow(slot, Channel::Requests),
+            dispersion: self.spreads.dispersion(slot, Signal::Requests1h),
+        }
+    }
+
+    /// Returns how an hour compares with the mean hour.
+    fn ratio(&self, slot: usize, hour: i64) -> f32 {
+        self.profiles.ratio(slot, hour, &self.footing(slot, hour))
     }
 
     /// Returns whether the key was used in the `buckets` before a bucket, by what is learned.
@@ -477,7 +491,7 @@ impl Baseline {
     /// with the peaks of the key where they are given.
     fn ratios(&self, slot: usize, hour: i64, peaks: Option<&Peaks>) -> [f32; DAY_HOURS] {
         let first = hour - (DAY_HOURS as i64 - 1);
-        let mut ratios = self.profiles.ratios(slot, first);
+        let mut ratios = self.profiles.ratios(slot, first, &self.footing(slot, hour));
         if let Some(peaks) = peaks {
             peaks.raise(slot, first, &mut ratios);
         }

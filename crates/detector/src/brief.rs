@@ -1,6 +1,6 @@
 //! Half of a float: what is read often, changed rarely and need not be exact.
 
-use columns::arrow::array::types::UInt16Type;
+use columns::arrow::array::types::{UInt8Type, UInt16Type};
 use serde::{Deserialize, Serialize};
 
 use crate::archive::Lanes;
@@ -21,7 +21,13 @@ impl Brief {
     /// Whether it is rounded up follows from `salt`, which must differ from sum to sum, and so
     /// not from chance (stochastic rounding; Croci and others 2022).
     pub(crate) fn plus(self, number: f32, salt: u64) -> Self {
-        let bits = (self.get() + number).to_bits();
+        Self::near(self.get() + number, salt)
+    }
+
+    /// Takes a number that follows another by a small step, right on average as [`Self::plus`]
+    /// is; it is not below 0.
+    pub(crate) fn near(value: f32, salt: u64) -> Self {
+        let bits = value.to_bits();
         Self((bits.wrapping_add(u32::from(scattered(bits, salt))) >> 16) as u16)
     }
 }
@@ -80,6 +86,47 @@ impl From<f32> for Octaves {
     fn from(value: f32) -> Self {
         let octaves = value.max(f32::MIN_POSITIVE).log2();
         Self(((octaves + 9.0) * 16.0).round().clamp(0.0, 255.0) as u8)
+    }
+}
+
+/// A chance in a byte, by its square root: what is seldom is told apart as well as what is
+/// usual.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Chance(u8);
+
+impl Chance {
+    pub(crate) fn get(self) -> f32 {
+        let root = f32::from(self.0) / 255.0;
+        root * root
+    }
+
+    /// Takes a chance that follows another by a small step, right on average as [`Brief::plus`]
+    /// is.
+    pub(crate) fn near(chance: f32, salt: u64) -> Self {
+        let scaled = chance.clamp(0.0, 1.0).sqrt() * 255.0;
+        let below = scaled.floor();
+        let goes_up = (scaled - below) * 65_536.0 > f32::from(scattered(chance.to_bits(), salt));
+        // A cast saturates.
+        Self((below + if goes_up { 1.0 } else { 0.0 }) as u8)
+    }
+}
+
+impl From<f32> for Chance {
+    fn from(chance: f32) -> Self {
+        // A cast saturates.
+        Self((chance.max(0.0).sqrt() * 255.0).round() as u8)
+    }
+}
+
+impl Lanes for Chance {
+    type Arrow = UInt8Type;
+
+    fn write(self, numbers: &mut Vec<u8>) {
+        numbers.push(self.0);
+    }
+
+    fn read(numbers: &[u8]) -> Self {
+        Self(numbers[0])
     }
 }
 
@@ -145,6 +192,22 @@ mod tests {
         let walk = |at: Fixed, salt| Fixed::near(at.get() + step, salt);
         let reached = (0..20_000).fold(Fixed::default(), walk).get();
         assert!((reached - 2.0).abs() < 0.1, "{reached}");
+    }
+
+    #[test]
+    fn a_chance_in_a_byte_follows_what_happens() {
+        let after = |from: f32, happens: f32| {
+            (0..500).fold(Chance::from(from), |chance, salt| {
+                let known = chance.get();
+                Chance::near(known + 0.05 * (happens - known), salt)
+            })
+        };
+        assert!(after(0.5, 0.0).get() < 0.001);
+        assert!(after(0.5, 1.0).get() > 0.98);
+        for chance in [0.01f32, 0.04, 0.3, 0.9] {
+            let kept = Chance::from(chance).get();
+            assert!((kept - chance).abs() < 0.004, "{chance} {kept}");
+        }
     }
 
     #[test]

@@ -273,7 +273,7 @@ impl Calibration {
         }
         let tail = &self.tails.row(slot)[signal as usize];
         let clusters = f64::from(tail.clusters.get());
-        let rate = (clusters + PRIOR_DAYS * prior_rate) / (self.days(slot) + PRIOR_DAYS);
+        let rate = self.clusters_per_day(slot, signal, prior_rate);
         let excess = ((f64::from(tail.excess.get()) + PRIOR_CLUSTERS * prior_excess)
             / (clusters + PRIOR_CLUSTERS))
             .max(SMALLEST_EXCESS);
@@ -289,6 +289,12 @@ impl Calibration {
         } else {
             by_size
         }
+    }
+
+    /// Returns how often a day a key exceeds a signal's threshold, drawn to keys like it.
+    pub(crate) fn clusters_per_day(&self, slot: usize, signal: Signal, prior_rate: f64) -> f64 {
+        let clusters = self.tails.row(slot)[signal as usize].clusters.get();
+        (f64::from(clusters) + PRIOR_DAYS * prior_rate) / (self.days(slot) + PRIOR_DAYS)
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -54,6 +54,16 @@ pub(crate) fn hour_of_week(hour: i64) -> usize {
     (hour + 72).rem_euclid(168) as usize
 }
 
+/// Returns the working days and the weekend days that lie between two hours: those that are over,
+/// counted from the first hour on.
+pub(crate) fn days_between(first: i64, last: i64) -> [f32; 2] {
+    let days = (last - first).div_euclid(24).max(0);
+    let (weeks, left) = (days / 7, days % 7);
+    let is_weekend = |day: i64| day_bin(first + 24 * day) >= DAY_BINS / 2;
+    let weekend = 2 * weeks + (0..left).filter(|&day| is_weekend(day)).count() as i64;
+    [(days - weekend) as f32, weekend as f32]
+}
+
 /// Returns the bin of an hour: the hour of the day, from 24 on at a weekend.
 pub(crate) fn day_bin(hour: i64) -> usize {
     let of_week = hour_of_week(hour);
@@ -135,6 +145,15 @@ mod tests {
         let monday = hour("2026-05-04T00:00:00Z");
         assert_eq!((hour_of_week(monday), day_bin(monday)), (0, 0));
         assert_eq!(day_bin(monday + 5 * 24 + 3), 27);
+    }
+
+    #[test]
+    fn days_are_counted_by_kind() {
+        let thursday = hour("2026-05-07T10:00:00Z");
+        let after = |hours: i64| days_between(thursday, thursday + hours);
+        assert_eq!([after(-5), after(23)], [[0.0, 0.0], [0.0, 0.0]]);
+        assert_eq!([after(48), after(72)], [[2.0, 0.0], [2.0, 1.0]]);
+        assert_eq!([after(168), after(24 * 11)], [[5.0, 2.0], [7.0, 4.0]]);
     }
 
     #[test]

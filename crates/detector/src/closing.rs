@@ -32,7 +32,7 @@ const SUSPECT_EVIDENCE: f64 = 3.0;
 const SILENT_BUCKETS: i64 = 2 * BUCKETS_AN_HOUR;
 /// How much further beyond the budget an open window must be than a closed one: what is closed
 /// meanwhile may still change a little how seldom it is.
-const EARLY_MARGIN: f64 = 3.0;
+pub(crate) const EARLY_MARGIN: f64 = 3.0;
 /// What a vendor's notice does to the budget of the keys it stored.
 const NOTICE_FACTOR: f64 = 3.0;
 /// For how many buckets what a voice said counts beside what others say: an hour.

@@ -11,13 +11,15 @@ use crate::archive::Archive;
 use crate::baseline::Prediction;
 use crate::campaign::Sign;
 use crate::clock::{BUCKET_MILLIS, BUCKETS_AN_HOUR, bucket_of, hour_of, minute_of, start_of};
+use crate::closing::EARLY_MARGIN;
 use crate::config::DetectorConfig;
 use crate::directory::{Announced, KeyDirectory};
 use crate::episode::{CALM_BUCKETS, Episode, SAME_EPISODE_BUCKETS};
+use crate::finding::OVERLAP;
 use crate::judging::{Case, invert, judged_from};
 use crate::known::Trait;
 use crate::ledger::{Line, Unkeyed, arrived_at};
-use crate::open::{EARLY, EarlySums, OpenWindow, OpenWindows};
+use crate::open::{EARLY, EarlySums, OpenWindow, OpenWindows, SUMMED, summed};
 use crate::population::Happening;
 use crate::probation::Room;
 use crate::restated::Restated;
@@ -538,27 +540,33 @@ impl PartitionDetector {
         } = *usage;
         let minute = minute_of(inside);
         let bucket = bucket_of(minute);
-        self.refresh(slot, minute);
-        if bucket >= self.open_from {
-            self.state.born_by(slot, bucket);
-            self.prepare(slot, bucket);
-        } else if bucket >= self.state.windows.head_bucket(slot) + 2 {
-            // The rings would forget them; all of them are closed and judged.
-            self.learn_until(slot, bucket - 1);
+        if !self.open.is_ready(slot, bucket) {
+            self.begin_bucket(slot, minute);
         }
         self.state.windows.advance(slot, minute);
         if !self.state.windows.add(slot, minute, amounts) {
             self.too_late += 1;
             return;
         }
-        self.label(rows, row, slot);
+        self.open.forget_sums(slot, bucket + 1);
         if bucket < self.open_from {
+            self.open.forget_sums(slot, self.open_from);
+            self.open.forget_sums(slot, self.open_from + 1);
+            self.label(rows.labels(row), slot, false);
             return;
         }
         let call = rows.call(row, amounts);
         let is_brief = self.is_crowded() && self.state.probation.is_on(slot);
         let open = self.open.window(slot, bucket);
         open.is_used = true;
+        open.running
+            .count(slot, minute, amounts, &self.state.windows);
+        // Once for each bucket: what a key is called changes seldom.
+        let mut labels = rows.labels(row);
+        for (label, is_known) in labels.iter_mut().zip(&mut open.is_labelled) {
+            *label = label.filter(|_| !*is_known);
+            *is_known |= label.is_some();
+        }
         open.tally.is_brief = is_brief;
         open.marks.note(bucket, end, span);
         let known = &self.state.known;
@@ -573,10 +581,24 @@ impl PartitionDetector {
             });
             open.is_special |= open.tally.broken_rule().is_some();
         }
+        self.label(labels, slot, true);
         // Early judging waits until the hour before is closed: an alert's identity is its
         // episode's first hour, and must not depend on which of two neighbours fired first.
-        if hour_of(bucket) == hour_of(self.open_from) && !self.is_told(slot, bucket) {
+        if hour_of(bucket) == hour_of(self.open_from) {
             self.judge_open(slot, minute, findings);
+        }
+    }
+
+    /// Does what the first row of a key's bucket asks for.
+    fn begin_bucket(&mut self, slot: usize, minute: i64) {
+        let bucket = bucket_of(minute);
+        self.refresh(slot, minute);
+        if bucket >= self.open_from {
+            self.state.born_by(slot, bucket);
+            self.prepare(slot, bucket);
+        } else if bucket >= self.state.windows.head_bucket(slot) + 2 {
+            // The rings would forget them; all of them are closed and judged.
+            self.learn_until(slot, bucket - 1);
         }
     }
 
@@ -588,12 +610,14 @@ impl PartitionDetector {
             })
     }
 
-    fn label(&mut self, rows: &Rows<'_>, row: usize, slot: usize) {
-        for (at, label) in rows.labels(row).into_iter().enumerate() {
+    /// Takes labels for a key's newest, or only where it has none.
+    fn label(&mut self, labels: [Option<&str>; 2], slot: usize, is_newest: bool) {
+        for (at, label) in labels.into_iter().enumerate() {
             if let Some(label) = label {
                 let label = cut(label, LABEL_BYTES);
                 let labels = self.state.labels.entry(slot as u32).or_default();
-                if labels[at].as_deref() != Some(label) {
+                let is_other = labels[at].as_deref() != Some(label);
+                if is_other && (is_newest || labels[at].is_none()) {
                     labels[at] = Some(label.into());
                 }
             }
@@ -638,9 +662,12 @@ impl PartitionDetector {
         let Some(open) = self.open.get(slot, bucket) else {
             return;
         };
-        let (Some(prediction), true) = (&open.prediction, self.is_due(slot, minute, open)) else {
+        let Some(prediction) = &open.prediction else {
             return;
         };
+        if !self.is_due(slot, minute, open, prediction) || self.is_told(slot, bucket) {
+            return;
+        }
         let entity = self.state.keys.entity(slot);
         let case = Case {
             slot,
@@ -664,33 +691,29 @@ impl PartitionDetector {
     }
 
     /// Returns whether any sum of an open window has reached what was inverted for it.
-    fn is_due(&self, slot: usize, minute: i64, open: &OpenWindow) -> bool {
-        let age = open
-            .prediction
-            .as_ref()
-            .map_or(0, |prediction| prediction.age_buckets);
-        if age < judged_from(Scale::Hour) && !open.is_special {
-            // Nothing judges a key that young.
-            return false;
-        }
+    fn is_due(&self, slot: usize, minute: i64, open: &OpenWindow, prediction: &Prediction) -> bool {
         let sums = self.early_sums(slot, minute, open);
-        sums.iter().zip(&open.next).any(|(sum, next)| sum >= next)
+        let is_reached = sums.iter().zip(&open.next).any(|(sum, next)| sum >= next);
+        // Nothing judges a young key.
+        is_reached && (prediction.age_buckets >= judged_from(Scale::Hour) || open.is_special)
     }
 
     /// Returns the sums that are judged early.
     fn early_sums(&self, slot: usize, minute: i64, open: &OpenWindow) -> EarlySums {
-        let (windows, bucket) = (&self.state.windows, bucket_of(minute));
-        EARLY.map(|signal| match signal {
-            Signal::Requests1m => windows.minute(slot, minute),
-            Signal::Requests10m => windows.ten_minutes(slot, minute),
-            Signal::Tokens10m | Signal::Cost10m => windows.bucket(slot, signal.channel(), bucket),
-            // Where a key is new, was dormant or breaks a rule, every request may matter.
-            Signal::Strange10m if open.is_special => open.tally.requests,
-            Signal::Strange10m => open.tally.novel,
-            Signal::SingleRequest => open.tally.dearest_nanos,
-            Signal::Probing => open.tally.probes,
-            _ => windows.hour_ending(slot, signal.channel(), bucket),
-        })
+        let summed = match open.running.get(minute) {
+            Some(running) => *running,
+            None => summed(slot, minute, &self.state.windows),
+        };
+        let mut sums = [0; EARLY.len()];
+        sums[..SUMMED].copy_from_slice(&summed);
+        // Where a key is new, was dormant or breaks a rule, every request may matter.
+        sums[SUMMED] = match open.is_special {
+            true => open.tally.requests,
+            false => open.tally.novel,
+        };
+        sums[SUMMED + 1] = open.tally.dearest_nanos;
+        sums[SUMMED + 2] = open.tally.probes;
+        sums
     }
 
     /// Returns the sums from which an open window that was no alert is judged again.
@@ -722,7 +745,7 @@ impl PartitionDetector {
                 signal,
                 observed,
                 &episodes_of,
-                alpha * signal.share(),
+                alpha * signal.share() * OVERLAP / EARLY_MARGIN,
             );
             let unit = case.prediction.unit(signal.channel());
             next[at] = again

@@ -42,10 +42,11 @@ impl Finding {
     }
 }
 
-/// How much more than the whole budget the shares may spend: signals see the same episodes, so
+/// How much more than the whole budget the shares may spend: signals see the same episodes, and
+/// what is held against the population (rises, shifts of price) spends less than its share, so
 /// that fewer are told than the sum of what each would tell. Measured on simulated keys
 /// (docs/detection.md).
-pub(crate) const OVERLAP: f64 = 4.0;
+pub(crate) const OVERLAP: f64 = 8.0;
 
 /// Families that are counted as one when they speak together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

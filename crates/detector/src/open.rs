@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::archive::Archive;
 use crate::baseline::Prediction;
+use crate::clock::bucket_of;
 use crate::grain::Marks;
 use crate::grid::Grid;
 use crate::lessons::TallyLesson;
-use crate::signal::Signal;
+use crate::signal::{Scale, Signal};
 use crate::tally::Tally;
+use crate::windows::{Amounts, Channel, Windows};
 
 /// The signals that are judged with every row.
 pub(crate) const EARLY: [Signal; 10] = [
@@ -41,6 +43,74 @@ pub(crate) struct OpenWindow {
     /// time: inverted beforehand, so that a row costs a comparison.
     pub(crate) next: EarlySums,
     pub(crate) prediction: Option<Prediction>,
+    /// Whether a row's hint was taken, and its project.
+    pub(crate) is_labelled: [bool; 2],
+    /// What its newest row has left of the sums that are judged early.
+    #[serde(skip)]
+    pub(crate) running: Running,
+}
+
+/// How many of the early signals are sums of windows; what the others are is in the tally.
+pub(crate) const SUMMED: usize = 7;
+
+const _: () = assert!(
+    matches!(
+        (EARLY[SUMMED], EARLY[SUMMED + 1], EARLY[SUMMED + 2]),
+        (Signal::Strange10m, Signal::SingleRequest, Signal::Probing)
+    ),
+    "what is in the tally stands behind what is summed"
+);
+
+/// Sums of windows that end with a minute, kept from row to row: adding them up anew would be
+/// most of what a row costs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Running {
+    /// `None` where they are to be added up.
+    minute: Option<i64>,
+    sums: [u64; SUMMED],
+}
+
+impl Running {
+    /// Returns the sums that end with a minute, where they are known.
+    pub(crate) fn get(&self, minute: i64) -> Option<&[u64; SUMMED]> {
+        (self.minute == Some(minute)).then_some(&self.sums)
+    }
+
+    /// Counts a row of a minute, which the windows hold already.
+    pub(crate) fn count(&mut self, slot: usize, minute: i64, amounts: Amounts, windows: &Windows) {
+        if self.minute != Some(minute) {
+            self.minute = Some(minute);
+            self.sums = summed(slot, minute, windows);
+            return;
+        }
+        for (sum, signal) in self.sums.iter_mut().zip(EARLY) {
+            let added = match signal.channel() {
+                Channel::Requests => amounts.requests,
+                Channel::Tokens => amounts.tokens,
+                Channel::Cost => amounts.cost_nanos,
+                Channel::Strange => 0,
+            };
+            *sum = sum.saturating_add(added);
+            if signal.channel() != Channel::Cost && *sum >= u64::from(u32::MAX) {
+                // The cells of the rings hold no more, and nor do their sums.
+                self.minute = None;
+            }
+        }
+    }
+}
+
+/// Adds up what is judged early of the windows that end with a minute.
+pub(crate) fn summed(slot: usize, minute: i64, windows: &Windows) -> [u64; SUMMED] {
+    let bucket = bucket_of(minute);
+    std::array::from_fn(|at| {
+        let signal = EARLY[at];
+        match (signal.scale(), signal.channel()) {
+            (Scale::Minute, _) => windows.minute(slot, minute),
+            (Scale::TenMinutes, Channel::Requests) => windows.ten_minutes(slot, minute),
+            (Scale::TenMinutes, channel) => windows.bucket(slot, channel, bucket),
+            (_, channel) => windows.hour_ending(slot, channel, bucket),
+        }
+    })
 }
 
 impl OpenWindow {
@@ -200,6 +270,23 @@ impl OpenWindows {
         );
         of.bucket = bucket;
         of.window(slot)
+    }
+
+    /// Returns whether a row of a bucket has come and what is expected of it is known.
+    pub(crate) fn is_ready(&self, slot: usize, bucket: i64) -> bool {
+        self.get(slot, bucket)
+            .is_some_and(|open| open.is_used && open.prediction.is_some())
+    }
+
+    /// Says that a key's windows before a bucket have changed: what runs in it is added up anew.
+    pub(crate) fn forget_sums(&mut self, slot: usize, bucket: i64) {
+        let of = &mut self.buckets[parity(bucket)];
+        if of.bucket != bucket {
+            return;
+        }
+        if let Some(place) = of.place(slot) {
+            of.windows[place].running = Running::default();
+        }
     }
 
     /// Returns a key's window of a bucket, if there is one.

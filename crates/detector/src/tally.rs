@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hashbrown::HashSet;
 use serde::{Deserialize, Serialize};
-use twox_hash::XxHash64;
+use twox_hash::{XxHash3_64, XxHash64};
 
 use crate::known::{Known, TRAITS, Trait};
 
@@ -306,7 +306,7 @@ pub(crate) fn cut(text: &str, bytes: usize) -> &str {
 }
 
 fn hash(text: &str) -> u32 {
-    XxHash64::oneshot(0, text.as_bytes()) as u32
+    XxHash3_64::oneshot(text.as_bytes()) as u32
 }
 
 /// Returns the hash of what is watched for newness in a text.

@@ -32,6 +32,9 @@ pub(crate) fn judged_from(scale: Scale) -> i64 {
         }
 }
 
+/// How many times a day a key is called from new networks where that is nothing unusual.
+const USUAL_STRANGERS: f64 = 0.5;
+
 /// What is judged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Case<'a> {
@@ -66,7 +69,7 @@ impl State {
         self.judge_counts(case, &newness, &mut round);
         self.judge_marginal(case, &newness, &mut round);
         self.judge_strange(case, &newness, &mut round);
-        self.judge_price(case, &mut round);
+        self.judge_price(case, &newness, &mut round);
         self.judge_probing(case, &mut round);
         self.judge_dormancy(case, &mut round);
         self.judge_newborn(case, &mut round);
@@ -100,6 +103,18 @@ impl State {
             new_client: new(Trait::Client),
             new_model: new(Trait::Model),
         }
+    }
+
+    /// Returns the requests of the hour from new networks, for a key that is seldom called from
+    /// any; 0 for one that is called from everywhere, where they say nothing of who calls.
+    fn strangers(&self, case: &Case<'_>, newness: &Newness) -> u64 {
+        let is_usual = [Signal::Strange10m, Signal::Strange1h]
+            .iter()
+            .any(|&signal| {
+                let (prior, _) = self.pool.tail(case.prediction.class, signal);
+                self.calibration.clusters_per_day(case.slot, signal, prior) > USUAL_STRANGERS
+            });
+        if is_usual { 0 } else { newness.strange_hour }
     }
 
     /// Returns whether a value is new to the key and was not announced.

@@ -4,7 +4,7 @@ use model::{Metric, Nanos};
 
 use super::{Case, Newness, judged_from};
 use crate::calibration::Rarity;
-use crate::finding::{Finding, Round, Voice};
+use crate::finding::{Finding, OVERLAP, Round, Voice};
 use crate::known::Trait;
 use crate::population::Happening;
 use crate::signal::{Family, MODEL_SHARE, Scale, Signal};
@@ -13,6 +13,15 @@ use crate::windows::Channel;
 
 /// Requests of an hour from which their mean cost is judged and learned.
 pub(crate) const UNIT_COST_REQUESTS: u64 = 10;
+
+/// How often a day the mean cost of a key's requests legitimately rises to `f` times the usual
+/// and more is at least this over the cube of `f`, however quiet the key's own past: a new
+/// prompt, longer documents or another model double it once in a few months, and seldom make it
+/// ten times as much.
+const SHIFTS: f64 = 0.1;
+/// Which part of an hour's requests must come from strange networks for a shift not to be the
+/// owner's.
+const STRANGE_PART: f64 = 0.2;
 
 /// From which factor on the requests of a new model are dearer, and the power by which that
 /// is rare.
@@ -31,11 +40,13 @@ struct CostOfRequest {
     rarity: f64,
     least_factor: f64,
     requests: u64,
+    /// How often a day that happens at least, whatever the key's own past says.
+    shifts: f64,
 }
 
 impl State {
     /// What a request costs: on average, and the dearest.
-    pub(super) fn judge_price(&self, case: &Case<'_>, round: &mut Round) {
+    pub(super) fn judge_price(&self, case: &Case<'_>, newness: &Newness, round: &mut Round) {
         let prediction = case.prediction;
         if prediction.age_buckets < judged_from(Scale::Hour) || prediction.grain > 60 {
             return;
@@ -61,6 +72,11 @@ impl State {
                 rarity: 2.5 * z,
                 least_factor: 1.5,
                 requests,
+                shifts: match self.strangers(case, newness) as f64 >= STRANGE_PART * requests as f64
+                {
+                    true => 0.0,
+                    false => SHIFTS / (value - mean).exp().powi(3),
+                },
             };
             self.add_cost(case, round, &cost);
         }
@@ -76,6 +92,7 @@ impl State {
                 rarity: 3.0 * (value - mean),
                 least_factor: 3.0,
                 requests: 1,
+                shifts: 0.0,
             };
             self.add_cost(case, round, &cost);
         }
@@ -94,6 +111,7 @@ impl State {
             return;
         }
         let episodes = self.episodes(case, cost.signal, rarity);
+        let alone = cost.shifts * cost.signal.share() * OVERLAP;
         let dollars = |ln: f64| ln.exp() / Nanos::USD as f64;
         let what = match cost.signal {
             Signal::SingleRequest => "a single request costs",
@@ -110,7 +128,7 @@ impl State {
             high: dollars(cost.mean + 2.576 * cost.sd) * cost.requests as f64,
             neg_ln_p: rarity.nominal,
             size: rarity.size,
-            episodes_per_day: episodes,
+            episodes_per_day: episodes.max(alone),
             share: cost.signal.share(),
             note: Some(format!(
                 "{what} {:.4} dollars, {factor:.1} times the usual {:.4}",

@@ -248,7 +248,7 @@ impl State {
             .hour_ending(case.slot, Channel::Requests, case.bucket) as f64;
         let hour_excess = (excess_part * hour).max(1.0);
         let new = newness.new_client.max(newness.new_model) as f64;
-        let callers = if newness.strange_hour as f64 >= STRANGE_PART * hour_excess
+        let callers = if self.strangers(case, newness) as f64 >= STRANGE_PART * hour_excess
             || new >= STRANGE_PART * excess_part * requests
         {
             Callers::Strange

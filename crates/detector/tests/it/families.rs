@@ -249,6 +249,40 @@ fn a_dearer_model_at_the_same_rate_is_told() {
 }
 
 #[test]
+fn a_price_that_doubles_is_a_deploy_and_ten_times_as_much_is_told() {
+    let dearer = |factor: f64| {
+        let mut calls = steady();
+        for call in calls.iter_mut().filter(|call| call.time >= then()) {
+            call.cost_usd *= factor;
+        }
+        run(&Inventory::default(), calls)
+    };
+    let alerts = dearer(2.0);
+    assert!(during(&alerts, 100).is_empty(), "{alerts:?}");
+    let alerts = dearer(10.0);
+    assert!(!during(&alerts, 3).is_empty());
+}
+
+#[test]
+fn strangers_say_nothing_of_a_key_that_is_called_from_everywhere() {
+    let built = |is_from_everywhere: bool| {
+        // Builds of an hour, six a day, each in another network of a cloud or all in one.
+        let mut calls = steady();
+        calls.retain(|call| call.time.millis() / Timestamp::HOUR % 4 == 2);
+        for call in &mut calls {
+            let hour = call.time.millis() / Timestamp::HOUR;
+            let network = if is_from_everywhere { hour % 250 } else { 7 };
+            call.address = Box::leak(format!("10.20.{network}.9").into_boxed_str());
+        }
+        let more = extra(40, 39, |call| call.address = STRANGER);
+        run(&Inventory::default(), joined(calls, more))
+    };
+    let alerts = built(true);
+    assert!(during(&alerts, 3).is_empty(), "{alerts:?}");
+    assert!(!during(&built(false), 3).is_empty());
+}
+
+#[test]
 fn an_outage_of_the_whole_source_raises_nothing() {
     let keys = [
         "key_1", "key_2", "key_3", "key_4", "key_5", "key_6", "key_7",
@@ -349,7 +383,7 @@ fn many_until(abused: usize, until: Timestamp) -> (Vec<Alert>, Campaigns) {
             calls.push(call);
         }
         if at < abused {
-            for mut call in extra(240, 60, |call| call.address = STRANGER) {
+            for mut call in extra(400, 60, |call| call.address = STRANGER) {
                 (call.key, call.account) = (key, account);
                 call.time = call.time.plus(shift);
                 calls.push(call);

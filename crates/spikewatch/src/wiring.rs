@@ -25,6 +25,9 @@ use crate::config::{self, CasebookPlace, Config, ConfigError, InstancesConfig};
 use crate::lock::{DataDirLock, make_data_dir};
 use crate::{decoding, files, polling, process};
 
+/// How long the group may leave a partition with an instance that another has claimed.
+const LOST_PATIENCE: Duration = Duration::from_secs(30);
+
 /// Everything that one service consists of, ready to run.
 pub(crate) struct Service {
     pub(crate) pipeline: Pipeline,
@@ -193,6 +196,7 @@ fn share(
         log_name: instances.topic.clone(),
         store: Arc::new(store),
         cluster: config.kafka.cluster.clone(),
+        patience: LOST_PATIENCE,
     };
     Ok((source, instances))
 }

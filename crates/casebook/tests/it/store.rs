@@ -137,6 +137,78 @@ async fn a_file_of_a_newer_version_is_refused() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_third_version_goes_on_with_all_that_it_has() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("casebook.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(true);
+    let mut old = sqlx::SqliteConnection::connect_with(&options)
+        .await
+        .unwrap();
+    let stored = Alert {
+        stored_with: vec!["storehouse".into(), "keybarn".into(), "storehouse".into()],
+        incident_id: model::IncidentId::from_text("inc_old"),
+        ..alert("acme", "key_1", Severity::High, hour(0))
+    };
+    let id = stored.alert_id.to_string();
+    let body = serde_json::to_string(&stored).unwrap();
+    let rows = "
+        INSERT INTO incidents VALUES ('inc_old', 'acme', 'open', 3, 0, 0, 1, 0, 0.0);
+        INSERT INTO dead_letters VALUES ('usage', 0, 9, 'json', 'first', NULL, 'x', 1);
+        INSERT INTO dead_letters VALUES ('usage', 0, 4, 'json', 'then', NULL, 'y', 1);
+        INSERT INTO standings VALUES ('openai', 'acme', 'key_1', '\"judged\"');
+        INSERT INTO audit VALUES (1, 0, 'somebody', 'noted', 'key_1', '{}', 'not checked here');";
+    for sql in [
+        include_str!("../../migrations/sqlite/0001_initial.sql"),
+        include_str!("../../migrations/sqlite/0002_standings.sql"),
+        include_str!("../../migrations/sqlite/0003_key_feeds.sql"),
+        rows,
+    ] {
+        sqlx::raw_sql(sql).execute(&mut old).await.unwrap();
+    }
+    sqlx::query("INSERT INTO alerts VALUES (?, 0, 'inc_old', 'openai', 'acme', 'key_1', 3, 80, 0, 0, 0, 0, 0, ?)")
+        .bind(&id)
+        .bind(&body)
+        .execute(&mut old)
+        .await
+        .unwrap();
+    sqlx::query("INSERT INTO outbox (incident_id, channel, sequence, idempotency_key, raised_at) VALUES ('inc_old', 'slack', 0, ?, 0)")
+        .bind(&id)
+        .execute(&mut old)
+        .await
+        .unwrap();
+    old.close().await.unwrap();
+
+    let casebook = Casebook::open(&path).await.unwrap();
+    let alerts = casebook.alerts(AlertFilter::default()).await.unwrap();
+    assert_eq!(alerts, [stored]);
+    let offsets: Vec<i64> = casebook
+        .dead_letters(10)
+        .await
+        .unwrap()
+        .iter()
+        .map(|letter| letter.position.offset)
+        .collect();
+    assert_eq!(offsets, [4, 9], "the newest first, as they came");
+    let links = casebook
+        .links(&model::IncidentId::from_text("inc_old"))
+        .await
+        .unwrap();
+    assert_eq!(links.shared_vendors, ["keybarn", "storehouse"]);
+    let standings: Vec<(model::Entity, String)> = casebook.standings(10).await.unwrap();
+    assert_eq!(standings[0].1, "judged");
+    assert_eq!(casebook.audit(10).await.unwrap().len(), 1);
+    assert_eq!(casebook.due_notices(hour(1), 10).await.unwrap().len(), 1);
+    // It is written as a new one is.
+    casebook
+        .record_alerts(&flood("globex"), &channels(&["slack"]))
+        .await
+        .unwrap();
+    assert_eq!(casebook.incidents(10).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn a_folder_that_is_not_there_is_named() {
     let refused = Casebook::open(std::path::Path::new("/no/such/folder/casebook.db"))
         .await

@@ -30,7 +30,7 @@ mod replica;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use columns::SnapshotStore;
 use model::{Partition, Rebalance, Rebalances, SharedLog, SourceError};
@@ -55,6 +55,11 @@ pub struct Instances {
     pub store: Arc<dyn SnapshotStore>,
     /// Names the cluster whose offsets the snapshots have.
     pub cluster: String,
+    /// How long the group may leave a partition with an instance that another has claimed: longer
+    /// than it takes to notice a member that hung. Then the run ends with [`Error::Lost`].
+    ///
+    /// [`Error::Lost`]: crate::Error::Lost
+    pub patience: Duration,
 }
 
 /// An instance among others, under way.
@@ -67,6 +72,7 @@ pub(crate) struct Sharing {
     /// A partition that another instance has claimed, which the group has not taken away, and
     /// since when.
     pub(crate) lost: Option<(Partition, Instant)>,
+    pub(crate) patience: Duration,
     /// The offset of the last message that this instance has written.
     pub(crate) written: Option<i64>,
 }
@@ -99,6 +105,7 @@ impl Sharing {
             handover: Handover::new(instances.store, &instances.cluster, &instances.log_name),
             owned: BTreeMap::new(),
             lost: None,
+            patience: instances.patience,
             written: None,
         }
     }

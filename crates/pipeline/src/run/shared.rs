@@ -24,10 +24,6 @@ pub(crate) const CATCHING_UP: &str = "catching up: ";
 /// between.
 pub(crate) const LEASE_MILLIS: i64 = 60_000;
 
-/// How long the group may leave a partition with an instance that another has claimed: longer than
-/// it takes to notice a member that hung.
-const LOST_PATIENCE: Duration = Duration::from_secs(30);
-
 /// How often a partition is claimed that another claims at the same time.
 const CLAIMS: usize = 3;
 
@@ -137,12 +133,11 @@ impl Run {
     /// Ends the run where the group has left a partition with this instance for long that another
     /// has claimed, and that nobody reads.
     pub(super) fn look_whether_stuck(&self) -> Result<(), Error> {
-        let lost = self
-            .sharing
-            .as_ref()
-            .and_then(|sharing| sharing.lost.as_ref());
-        match lost {
-            Some((partition, since)) if since.elapsed() > LOST_PATIENCE => {
+        let Some(sharing) = &self.sharing else {
+            return Ok(());
+        };
+        match &sharing.lost {
+            Some((partition, since)) if since.elapsed() > sharing.patience => {
                 Err(Error::Lost(partition.clone()))
             }
             _ => Ok(()),

@@ -3,7 +3,8 @@
 //!
 //! The group, the log that instances share and the place of snapshots are doubles; history and
 //! casebook are one for all. A pipeline that dies is dropped where it waits; one that hangs is not
-//! polled for a while, and wakes up with partitions that are another's by then.
+//! polled for a while, and wakes up with partitions that are another's by then. Storage and history
+//! are away for a while, too, and partitions change hands meanwhile.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;
@@ -69,8 +70,39 @@ fn input_by_key() -> Vec<(i32, Vec<u8>)> {
     lines.map(|line| (key_of(&event(&line)), line)).collect()
 }
 
+/// Whether something answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Reach {
+    Answers,
+    Refuses,
+    Hangs,
+}
+
+impl Reach {
+    /// Waits as long as nothing is answered, or says that it is refused.
+    async fn ask(of: &Mutex<Self>) -> Result<(), columns::Error> {
+        loop {
+            tokio::task::yield_now().await;
+            let reach = *of.lock().unwrap();
+            match reach {
+                Self::Answers => return Ok(()),
+                Self::Refuses => {
+                    return Err(columns::Error::Storage {
+                        message: "it is away".into(),
+                        transient: true,
+                    });
+                }
+                Self::Hangs => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        }
+    }
+}
+
 /// What all instances reach.
 struct World {
+    patience: Duration,
+    storage: Mutex<Reach>,
+    history_reach: Mutex<Reach>,
     input: BTreeMap<Partition, Vec<Vec<u8>>>,
     /// How much of each partition has been produced.
     produced: Mutex<BTreeMap<Partition, i64>>,
@@ -86,6 +118,10 @@ struct World {
 
 impl World {
     async fn new() -> Arc<Self> {
+        Self::with_patience(Duration::from_secs(30)).await
+    }
+
+    async fn with_patience(patience: Duration) -> Arc<Self> {
         let folder = TempDir::new().unwrap();
         let mut input: BTreeMap<Partition, Vec<Vec<u8>>> = BTreeMap::new();
         for (key, line) in input_by_key() {
@@ -94,6 +130,9 @@ impl World {
         }
         assert_eq!(input.len(), PARTITIONS as usize);
         Arc::new(Self {
+            patience,
+            storage: Mutex::new(Reach::Answers),
+            history_reach: Mutex::new(Reach::Answers),
             produced: Mutex::new(
                 input
                     .keys()
@@ -266,7 +305,7 @@ struct MemoryStore(Arc<World>);
 #[async_trait]
 impl SnapshotStore for MemoryStore {
     async fn put(&self, name: &str, file: &Path) -> Result<(), columns::Error> {
-        tokio::task::yield_now().await;
+        Reach::ask(&self.0.storage).await?;
         let bytes = std::fs::read(file)?;
         let mut files = self.0.files.lock().unwrap();
         if let Some(before) = files.insert(name.to_owned(), bytes.clone()) {
@@ -279,13 +318,14 @@ impl SnapshotStore for MemoryStore {
     }
 
     async fn get(&self, name: &str, file: &Path) -> Result<(), columns::Error> {
-        tokio::task::yield_now().await;
+        Reach::ask(&self.0.storage).await?;
         let bytes = self.0.files.lock().unwrap().get(name).cloned();
         let bytes = bytes.ok_or_else(|| std::io::Error::other("removed meanwhile"))?;
         Ok(std::fs::write(file, bytes)?)
     }
 
     async fn list(&self, folder: &str) -> Result<Vec<String>, columns::Error> {
+        Reach::ask(&self.0.storage).await?;
         let files = self.0.files.lock().unwrap();
         let names = files
             .keys()
@@ -294,6 +334,7 @@ impl SnapshotStore for MemoryStore {
     }
 
     async fn remove(&self, name: &str) -> Result<(), columns::Error> {
+        Reach::ask(&self.0.storage).await?;
         self.0.files.lock().unwrap().remove(name);
         Ok(())
     }
@@ -349,7 +390,7 @@ impl Member {
                 &self,
                 commit: columns::HistoryCommit,
             ) -> Result<columns::CommitReceipt, columns::Error> {
-                tokio::task::yield_now().await;
+                Reach::ask(&self.0.history_reach).await?;
                 let receipt = self.0.history.commit(commit).await;
                 tokio::task::yield_now().await;
                 receipt
@@ -359,6 +400,7 @@ impl Member {
                 &self,
                 partition: &Partition,
             ) -> Result<Option<i64>, columns::Error> {
+                Reach::ask(&self.0.history_reach).await?;
                 self.0.history.next_offset(partition).await
             }
         }
@@ -400,6 +442,7 @@ impl Member {
                 store: Arc::new(MemoryStore(world.clone())),
                 cluster: "test".into(),
                 log_name: "said".into(),
+                patience: world.patience,
             }),
         };
         let run = Held {
@@ -499,10 +542,31 @@ impl Group {
         assert!(free.is_empty());
     }
 
+    /// Something does not answer, or refuses, for a while in which one instance gives up what it
+    /// had, and another joins unless there are many.
+    async fn away(&mut self, what: fn(&World) -> &Mutex<Reach>, die: &mut Die) {
+        let how = [Reach::Refuses, Reach::Hangs][die.throw(2)];
+        *what(&self.world).lock().unwrap() = how;
+        let world = self.world.clone();
+        let long = Duration::from_millis(10 + die.throw(60) as u64);
+        let back = tokio::spawn(async move {
+            tokio::time::sleep(long).await;
+            *what(&world).lock().unwrap() = Reach::Answers;
+        });
+        let (member, partitions) = self.members.remove(0);
+        if self.members.len() < 3 {
+            self.join();
+        }
+        member.revoke(&partitions).await;
+        self.balance(partitions.into()).await;
+        self.members.push((member, Vec::new()));
+        back.await.unwrap();
+    }
+
     /// One thing happens.
     async fn disturb(&mut self, die: &mut Die) -> &'static str {
         let at = die.throw(self.members.len());
-        match die.throw(5) {
+        match die.throw(7) {
             0 | 1 if self.members.len() < 4 => {
                 self.join();
                 self.balance(VecDeque::new()).await;
@@ -524,6 +588,14 @@ impl Group {
                 }
                 self.balance(partitions.into()).await;
                 "one dies"
+            }
+            4 => {
+                self.away(|world| &world.storage, die).await;
+                "storage is away while one changes places with another"
+            }
+            5 => {
+                self.away(|world| &world.history_reach, die).await;
+                "history is away while one changes places with another"
             }
             _ if self.members.len() > 1 => {
                 let (member, partitions) = self.members.remove(at);
@@ -619,4 +691,52 @@ async fn whoever_has_a_partition_finds_the_same() {
             assert_eq!(alert, &expected[id], "seed {seed}");
         }
     }
+}
+
+/// What a group cannot prevent: a member that hung while it was given a partition claims it long
+/// after another was given it, and then gives it up as it is told. The other has stopped to read by
+/// then, ends, and takes it anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_comes_late_stops_a_partition_for_a_while_and_changes_nothing() {
+    let (rows, expected) = undisturbed().await;
+    let world = World::with_patience(Duration::from_millis(400)).await;
+    let all: Vec<Partition> = world.input.keys().cloned().collect();
+    let contested = &all[..1];
+    let owner = Member::start(&world, Some("owner"));
+    let late = Member::start(&world, Some("late"));
+    owner.assign(&all).await;
+    world.produce(0.3);
+    world.until_all_is_read().await;
+
+    owner.revoke(contested).await;
+    late.set_held(true);
+    let (change, partitions) = (Rebalanced::Assigned, contested.to_vec());
+    let (answer, claimed) = oneshot::channel();
+    let given = Rebalance::new(change, partitions, move |starts| {
+        let _ = answer.send(starts);
+    });
+    late.rebalances.send(given).unwrap();
+    owner.assign(contested).await;
+    world.produce(0.6);
+    world.until_all_is_read().await;
+
+    late.set_held(false);
+    claimed.await.unwrap();
+    late.revoke(contested).await;
+    world.produce(1.0);
+    let ended = tokio::time::timeout(Duration::from_secs(60), owner.run).await;
+    let error = ended.expect("it ends by itself").unwrap().unwrap_err();
+    assert!(
+        matches!(&error, pipeline::Error::Lost(partition) if *partition == contested[0]),
+        "{error}"
+    );
+    let again = Member::start(&world, Some("owner"));
+    again.assign(&all).await;
+    world.until_all_is_read().await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    again.stop().await;
+    late.stop().await;
+    let (found_rows, found) = outcome(&world).await;
+    assert_eq!(found_rows, rows);
+    assert_eq!(found, expected);
 }

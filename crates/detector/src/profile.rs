@@ -321,7 +321,11 @@ mod tests {
         let end = monday + 24 * days;
         for hour in monday..end {
             let mixed = (hour as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
-            let count = if mixed.is_multiple_of(every) { 1.0 } else { 0.0 };
+            let count = if mixed.is_multiple_of(every) {
+                1.0
+            } else {
+                0.0
+            };
             profiles.learn(0, hour, count, &footing(hour), 1.0);
         }
         (profiles, footing(end))

@@ -1,4 +1,4 @@
-//! Half of a float: what is read often, changed rarely and need not be exact.
+//! Numbers in a byte or two: what is read often, changed rarely and need not be exact.
 
 use columns::arrow::array::types::{UInt8Type, UInt16Type};
 use serde::{Deserialize, Serialize};

@@ -61,8 +61,8 @@ const _: () = assert!(
     "what is in the tally stands behind what is summed"
 );
 
-/// Sums of windows that end with a minute, kept from row to row: adding them up anew would be
-/// most of what a row costs.
+/// Sums of windows that end with a minute, kept from row to row, so that a row does not read the
+/// rings to be judged.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Running {
     /// `None` where they are to be added up.
